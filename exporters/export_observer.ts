@@ -1,0 +1,27 @@
+import type { Reason } from "./reason.ts";
+import type { Signal } from "./signal.ts";
+
+/** The names of the breaker's states as people and metrics see them. */
+export type CircuitState = "closed" | "half_open" | "open";
+
+/**
+ * What an exporter or a lane tells whoever keeps its metrics. Every member is optional, and none may disturb the caller:
+ * a member that throws is reported and otherwise ignored.
+ */
+export interface ExportObserver {
+  /** One export or one attempt that reached the backend has ended, well or badly. Duration in milliseconds. */
+  attempted?(attempt: {
+    readonly signal: Signal;
+    readonly itemCount: number;
+    readonly durationMs: number;
+    readonly succeeded: boolean;
+  }): void;
+  /** Items that will not be sent any more. */
+  dropped?(drop: { readonly signal: Signal; readonly itemCount: number; readonly reason: Reason }): void;
+  /** A circuit has changed its state. Told once for each change, after it. */
+  transitioned?(transition: {
+    readonly name: string;
+    readonly from: CircuitState;
+    readonly to: CircuitState;
+  }): void;
+}

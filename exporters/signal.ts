@@ -1,0 +1,12 @@
+/** The three kinds of telemetry, by the last part of their OTLP/HTTP path. */
+export type Signal = "traces" | "metrics" | "logs";
+
+/** All signals, in the order in which they are shown. */
+export const SIGNALS: readonly Signal[] = ["traces", "metrics", "logs"];
+
+/** What one item of each signal is called: the unit of the account. */
+export const ITEM_NAMES: Readonly<Record<Signal, string>> = {
+  traces: "spans",
+  metrics: "data points",
+  logs: "log records",
+};
