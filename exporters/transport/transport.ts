@@ -5,10 +5,14 @@ import type { Signal } from "../signal.ts";
 export interface SendOptions {
   /** Which of the destination's three routes the body is for. */
   readonly signal: Signal;
+  /** How many items the body holds, so that what the backend says it rejected can be held against what was sent. */
+  readonly itemCount: number;
   /** How long this call may take, with every attempt and every wait in it, in milliseconds from now. */
   readonly deadlineMs: number;
   /** Ends the call early, for a shutdown. The answer is then `retryable` with the reason `shutdown`. */
   readonly abort?: AbortSignal;
+  /** Sent along with the destination's own headers, over which they win: `breakwater-hop`, for one. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /**
