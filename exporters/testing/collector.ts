@@ -236,14 +236,19 @@ class ScriptedCollector implements Collector {
     } else if (fault?.kind === "hang") {
       this.#hung.add(request.socket);
       if (!fault.duringBody) return;
+      this.#count(payload, signal, isJson);
       response.writeHead(200, { "content-type": type, "content-length": "1000" });
       response.write(new Uint8Array(500));
     } else {
       const status = fault?.status ?? 200;
-      if (status >= 200 && status < 300) this.items[signal] += countItems(payload, signal, isJson) ?? 0;
+      if (status >= 200 && status < 300) this.#count(payload, signal, isJson);
       const { headers, body } = fault?.response ?? {};
       reply(response, status, { "content-type": type, ...headers }, body ?? (isJson ? "{}" : ""));
     }
+  }
+
+  #count(payload: Uint8Array, signal: Signal, isJson: boolean): void {
+    this.items[signal] += countItems(payload, signal, isJson) ?? 0;
   }
 
   #remember(request: CollectedRequest): void {
