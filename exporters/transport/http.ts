@@ -9,6 +9,7 @@ import { networkFailure } from "./network_failure.ts";
 import { parseRetryAfter } from "./retry_after.ts";
 import { BROKEN_BODY, readBody } from "./response_body.ts";
 import type { SendAnswer, SendOptions, Transport } from "./transport.ts";
+import { brokenAnswer, linkAborts, shutdownAnswer, unsentAnswer } from "./unsent.ts";
 
 /** Where an {@linkcode HttpTransport} sends to, and how. */
 export interface HttpTransportOptions {
@@ -89,11 +90,7 @@ export class HttpTransport implements Transport {
   }
 
   async send(body: Uint8Array, options: SendOptions): Promise<SendAnswer> {
-    const attempt = this.#attempt(body, options).catch((error): SendAnswer => {
-      // Nothing above should get here; if it does, the data is kept and the sender lives.
-      const message = `The request could not be made: ${networkFailure(error).cause}`;
-      return { status: "retryable", reason: "export_failed", message, answerLost: true };
-    });
+    const attempt = this.#attempt(body, options).catch(brokenAnswer);
     this.#attempts.add(attempt);
     try {
       return await attempt;
@@ -108,30 +105,27 @@ export class HttpTransport implements Transport {
   }
 
   async #attempt(body: Uint8Array, options: SendOptions): Promise<SendAnswer> {
-    const endpoint = this.#endpoints[options.signal];
+    const unsent = unsentAnswer(options, this.#closing.signal.aborted);
+    if (unsent !== undefined) return unsent;
     if (body.length > REQUEST_BYTES_MAX) return tooLarge(body.length);
-    if (this.#closing.signal.aborted || options.abort?.aborted) return shutDown(endpoint, false);
-    const timeoutMs = Math.min(endpoint.timeoutMs, options.deadlineMs);
-    if (!(timeoutMs > 0)) return outOfTime(endpoint, 0, false);
 
+    const endpoint = this.#endpoints[options.signal];
+    const timeoutMs = Math.min(endpoint.timeoutMs, options.deadlineMs);
     const exchange = new Exchange();
     const end = new AbortController();
     const timer = setTimeout(() => end.abort("deadline"), timeoutMs);
-    const shutdown = () => end.abort("shutdown");
-    this.#closing.signal.addEventListener("abort", shutdown, { once: true });
-    options.abort?.addEventListener("abort", shutdown, { once: true });
+    const unlink = linkAborts(end, [options.abort, this.#closing.signal]);
     try {
       // The race makes sure of the end even where a given `fetch` ignores its signal.
       const answered = this.#exchange(body, endpoint, options, exchange, end.signal);
       const answer = await Promise.race([answered, aborted(end.signal)]);
       if (answer !== "ended") return answer;
       if (exchange.head !== undefined) return this.#judge(endpoint, options, { ...exchange.head, body: BROKEN_BODY });
-      if (end.signal.reason === "shutdown") return shutDown(endpoint, exchange.began);
+      if (end.signal.reason === "shutdown") return shutdownAnswer(`to ${endpoint.host}`, exchange.began);
       return outOfTime(endpoint, timeoutMs, exchange.began);
     } finally {
       clearTimeout(timer);
-      this.#closing.signal.removeEventListener("abort", shutdown);
-      options.abort?.removeEventListener("abort", shutdown);
+      unlink();
     }
   }
 
@@ -192,19 +186,8 @@ function aborted(end: AbortSignal): Promise<"ended"> {
   return new Promise((resolve) => end.addEventListener("abort", () => resolve("ended"), { once: true }));
 }
 
-function shutDown({ host }: Endpoint, answerLost: boolean): SendAnswer {
-  return {
-    status: "retryable",
-    reason: "shutdown",
-    message: `The request to ${host} was ended by a shutdown`,
-    answerLost,
-  };
-}
-
 function outOfTime({ host }: Endpoint, timeoutMs: number, answerLost: boolean): SendAnswer {
-  const message = answerLost
-    ? `${host} did not answer within ${timeoutMs} ms`
-    : `There was no time left to ask ${host}`;
+  const message = `${host} did not answer within ${Math.round(timeoutMs)} ms`;
   return { status: "retryable", reason: "deadline", message, answerLost };
 }
 

@@ -107,7 +107,8 @@ function basicCredentials(url: URL): string {
   return `Basic ${btoa(String.fromCharCode(...new TextEncoder().encode(credentials)))}`;
 }
 
-function percentDecoded(text: string): string {
+/** Decodes `%41` and its like; text that is not percent-encoded comes back as it is. */
+export function percentDecoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
