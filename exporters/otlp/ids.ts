@@ -1,0 +1,12 @@
+/** The lengths of a trace id and of a span id. */
+export const TRACE_ID_BYTES = 16;
+export const SPAN_ID_BYTES = 8;
+
+/** Whether the `length` bytes at `at` are an id: of the length wanted, and not all zero. */
+export function isId(bytes: Uint8Array, at: number, length: number, lengthWanted: number): boolean {
+  if (length !== lengthWanted) return false;
+  for (let pos = at; pos < at + length; pos++) {
+    if (bytes[pos] !== 0) return true;
+  }
+  return false;
+}
