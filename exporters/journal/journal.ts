@@ -45,12 +45,16 @@ export interface CursorTotals {
 /** What waits at a cursor, in flight included. */
 export interface Queued {
   readonly items: number;
+  /** As they are stored, so that they can be compared with the limit: with what the store adds to each record. */
   readonly bytes: number;
   /** Wall-clock receipt time of the oldest waiting entry, in Unix milliseconds; undefined when nothing waits. */
   readonly oldestReceivedAtMs: number | undefined;
 }
 
-/** What happens at this cursor when the stream is at its limit. */
+/**
+ * What happens when this cursor's queue is at its limit: the sender is refused, or the cursor skips its oldest entries that are not in
+ * flight (the new one, when all are), counted as dropped for `queue_full`.
+ */
 export type OnFull = "reject" | "drop_oldest";
 
 /** A destination's place in a stream: what it has taken, what it has settled. */
@@ -61,9 +65,13 @@ export interface Cursor {
   readonly totals: CursorTotals;
   /** Hands out the next entries in order, marked as in flight; an empty list when none waits. All have the same `hops`. */
   take(limits: TakeLimits): readonly JournalEntry[];
-  /** Settles one entry for good, in any order. @throws {RangeError} When the settlement does not add up to the entry. */
+  /**
+   * Settles one entry for good, in any order.
+   *
+   * @throws {RangeError} When the settlement does not add up to the entry, or the entry is not in flight at this cursor.
+   */
   acknowledge(entry: JournalEntry, settlement: Settlement): void;
-  /** Gives entries back undelivered: they are taken again first, in their old order. */
+  /** Gives entries back undelivered: they are taken again first, in their old order. @throws {RangeError} As above. */
   release(entries: readonly JournalEntry[]): void;
   /** Counts items that are sent again although the backend may already have them. */
   countRedelivered(itemCount: number): void;
@@ -77,11 +85,19 @@ export interface Journal {
   /** Items accepted by `append` and `discard` since the beginning. */
   readonly acceptedItems: number;
   readonly cursors: readonly Cursor[];
-  /** Takes a record for every cursor, or for none. */
-  append(record: JournalRecord): Promise<"appended" | "queue_full">;
+  /**
+   * Takes a record for every cursor, or for none.
+   *
+   * - `queue_full`: a cursor with `onFull: "reject"` has no room now; later there may be some.
+   * - `too_large`: the record alone is larger than the whole queue, so there will never be room.
+   */
+  append(record: JournalRecord): Promise<"appended" | "queue_full" | "too_large">;
   /** Accepts items and drops them at every cursor at once, for a reason such as `sampled`. */
   discard(itemCount: number, reason: Reason): void;
-  /** Opens the cursor of that name, making it at the stream's end if it is new. */
+  /**
+   * Opens the cursor of that name, making it at the stream's end if it is new. What was accepted before that is dropped in its
+   * account, as `no_destination`, so that it balances too.
+   */
   cursor(name: string, onFull: OnFull): Cursor;
   close(): Promise<void>;
 }
