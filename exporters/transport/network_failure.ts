@@ -1,6 +1,6 @@
 /** Why an exchange broke off, as far as a runtime says. */
 export interface NetworkFailure {
-  /** The innermost cause in a runtime's own words, without addresses. */
+  /** The innermost cause in a runtime's own words, in one line and without addresses. */
   readonly cause: string;
   /** True when no byte of the request can have arrived. */
   readonly neverSent: boolean;
@@ -48,6 +48,7 @@ function nextCause(error: unknown): unknown {
 function withoutAddresses(text: string): string {
   return text
     .replace(/^error sending request .*?(?=client error)/, "")
+    .replace(/\s+/g, " ")
     .replace(/\bhttps?:\/\/\S+/gi, "(address)")
     .slice(0, CAUSE_LENGTH_MAX);
 }

@@ -41,8 +41,9 @@ export class FakeClock implements Clock {
       }, { once: true });
     });
 
-  /** Moves time, waking sleepers in the order in which they are due, and lets what they started run. */
+  /** Lets what is ready run, then moves time, waking sleepers in the order in which they are due and running what they start. */
   async advance(ms: number): Promise<void> {
+    await settle();
     const endMs = this.#nowMs + ms;
     for (;;) {
       const next = this.#sleepers
