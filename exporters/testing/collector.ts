@@ -3,8 +3,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from "node:net";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
+import { requestFromJson } from "../otlp/json.ts";
+import { skim } from "../otlp/skim.ts";
 import { type Signal, SIGNALS } from "../signal.ts";
-import { countItems } from "./count_items.ts";
 
 /** Where the collector listens, and how much of what it has seen it keeps. */
 export interface CollectorOptions {
@@ -248,7 +249,12 @@ class ScriptedCollector implements Collector {
   }
 
   #count(payload: Uint8Array, signal: Signal, isJson: boolean): void {
-    this.items[signal] += countItems(payload, signal, isJson) ?? 0;
+    try {
+      const request = isJson ? requestFromJson(new TextDecoder().decode(payload), signal) : payload;
+      this.items[signal] += skim(request, signal).itemCount;
+    } catch {
+      // What is no request has no items; it is kept in `requests` all the same.
+    }
   }
 
   #remember(request: CollectedRequest): void {

@@ -1,6 +1,8 @@
+import { decodeExportResponse, type PartialSuccess } from "../otlp/response.ts";
+import { decodeStatus } from "../otlp/status.ts";
 import type { Reason } from "../reason.ts";
 import { ITEM_NAMES, type Signal } from "../signal.ts";
-import { errorMessageOf, partialSuccessOf, type ResponseBody } from "./response_body.ts";
+import type { ResponseBody } from "./response_body.ts";
 import type { SendAnswer } from "./transport.ts";
 
 /** All that an HTTP answer is judged by. */
@@ -25,6 +27,9 @@ export interface Sent {
   /** Statuses that the user wants sent again, beside the protocol's own. */
   readonly retryableStatuses: ReadonlySet<number>;
 }
+
+const JSON_TYPE = "application/json";
+const PROTOBUF_TYPE = "application/x-protobuf";
 
 /** A backend's own words are cut here: they go to logs and to health. */
 const DETAIL_LENGTH_MAX = 500;
@@ -65,18 +70,32 @@ function anotherHasSucceeded({ signal, succeeded }: Sent): boolean {
   return succeeded.size > (succeeded.has(signal) ? 1 : 0);
 }
 
-function delivered(sent: Sent, { body, contentType }: HttpAnswer): SendAnswer {
-  const partial = body.problem === undefined ? partialSuccessOf(body.bytes, contentType, sent.signal) : undefined;
-  if (partial === undefined) {
-    const problem = body.problem ?? "its answer is no OTLP response";
+function delivered(sent: Sent, http: HttpAnswer): SendAnswer {
+  const partial = partialSuccessOf(sent.signal, http);
+  if (partial === "unreadable") {
+    const problem = http.body.problem ?? "its answer is no OTLP response";
     return { status: "delivered", rejectedCount: 0, message: `${sent.host} accepted the request, but ${problem}` };
   }
-  const { rejectedCount: claimedCount } = partial;
-  const rejectedCount = Math.min(Math.max(0, Math.trunc(claimedCount)), sent.itemCount);
-  if (claimedCount === 0 && partial.message === "") return { status: "delivered", rejectedCount: 0, message: "" };
-  const items = `${claimedCount} of ${sent.itemCount} ${ITEM_NAMES[sent.signal]}`;
-  const verdict = claimedCount === 0 ? "warned" : `rejected ${items}`;
+  if (partial === undefined) return { status: "delivered", rejectedCount: 0, message: "" };
+  const rejectedCount = Math.min(partial.rejectedCount, sent.itemCount);
+  const items = `${partial.rejectedCount} of ${sent.itemCount} ${ITEM_NAMES[sent.signal]}`;
+  const verdict = partial.rejectedCount === 0 ? "warned" : `rejected ${items}`;
   return { status: "delivered", rejectedCount, message: `${sent.host} ${verdict}${said(partial.message)}` };
+}
+
+/** Undefined when the backend took everything and has nothing to add. */
+function partialSuccessOf(
+  signal: Signal,
+  { body, contentType }: HttpAnswer,
+): PartialSuccess | "unreadable" | undefined {
+  // Some short texts are protobuf by accident.
+  const isText = contentType.startsWith("text/") && body.bytes.length > 0;
+  if (body.problem !== undefined || isText) return "unreadable";
+  try {
+    return decodeExportResponse(body.bytes, contentType.startsWith(JSON_TYPE) ? "json" : "protobuf", signal);
+  } catch {
+    return "unreadable";
+  }
 }
 
 function detailOf({ status, location, contentType, body }: HttpAnswer): string {
@@ -84,7 +103,10 @@ function detailOf({ status, location, contentType, body }: HttpAnswer): string {
     const origin = location === null ? null : URL.parse(location)?.origin;
     return origin ? `, a redirect to ${origin}, which is not followed` : ", a redirect, which is not followed";
   }
-  return said(errorMessageOf(body.bytes, contentType));
+  if (contentType.startsWith("text/plain")) return said(new TextDecoder().decode(body.bytes));
+  if (contentType.startsWith(JSON_TYPE)) return said(decodeStatus(body.bytes, "json")?.message ?? "");
+  if (contentType.startsWith(PROTOBUF_TYPE)) return said(decodeStatus(body.bytes, "protobuf")?.message ?? "");
+  return "";
 }
 
 /** A backend's own words behind a colon: in one line, without anything that a terminal would obey. */

@@ -18,6 +18,21 @@ Deno.test("A healthy collector answers 200 with an empty success and counts item
   assert.equal(collector.requests[2].headers["content-encoding"], "gzip");
 });
 
+Deno.test("JSON bodies are counted too, and answered in kind; what is no request counts nothing", async () => {
+  await using collector = await startCollector();
+  const ask = async (body: string) => {
+    const headers = { "content-type": "application/json" };
+    const response = await fetch(collector.endpoints.traces, { method: "POST", headers, body });
+    return [response.status, response.headers.get("content-type"), await response.text()];
+  };
+  const success = [200, "application/json", "{}"];
+  const request = { resourceSpans: [{ scopeSpans: [{ spans: [{ name: "a" }, { name: "b" }] }] }] };
+  assert.deepEqual(await ask(JSON.stringify(request)), success);
+  assert.deepEqual(await ask("["), success);
+  assert.equal(collector.items.traces, 2);
+  assert.equal(collector.requests.length, 2);
+});
+
 Deno.test("Faults are used in the order asked for, each as often as asked, for its signal alone", async () => {
   await using collector = await startCollector();
   collector.respond(503, { times: 2 });
