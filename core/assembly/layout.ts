@@ -1,0 +1,190 @@
+// Where everything stands in memory. Offsets are bytes from a breaker's base, which is a multiple of 128: two words that
+// different threads write never share a 128-byte line (a processor fetches lines of 64 in pairs, and a shared line costs
+// four times as much).
+//
+//      0  WORD         u64  W: everything that decides, below
+//    128  DEADLINE     u64  D: generation:20 | ms:44   when an open circuit may probe by cooldown
+//    136  LEASE        u64  generation:20 | ms:44      when a half-open episode that has not reported is void
+//    144  FLOOR        u64  opening:20 | ms:44         until when no probe passes, because the backend asked for a pause
+//    256  ATTEMPTS     u64  opening:20 | count:44      calls that asked while this opening was not closed
+//    384  settings          written once, before MAGIC
+//    640  CLAIMED      u32 x 8   one bit for each attachment in use
+//    672  HIGHEST      u32       how many attachments were ever in use: what there is to add up
+//    768  (reserved for windows, slow calls and snapshots)
+//   4096  SLOT[256]         one for each attachment:
+//            0  ISSUED      u64       permits given out, of which the low 25 bits are the next ticket
+//            8  counters    u64 x 11  written by the attachment's own thread alone, read by all
+//          128  TOLD        i32       transitions of the last call, and below what they were
+//          144  told        2 x { f64 what, f64 detail }
+//          256  TICKETS     u64 x 64  tag:32 | recorded:32   tickets that came back, 32 to a word
+//
+// W, from the low bits up:
+//
+//   state:2 | mode:3 | probesInFlight:6 | probesOk:6 | failures:12 | generation:20 | way:2 | level:6 | opening:7
+//
+//   mode      reserved, always 0 (auto)
+//   failures  consecutive ones; while not closed they go on being counted, and decide nothing
+//   way       half-open: how the episode was entered. open: where its deadline comes from, so that whoever finds D behind
+//             W can work out what the thread that died in between would have written
+//   level     how often a probe by cooldown has failed since the opening: the exponent of the backoff
+//   opening   counts the openings from closed: gives ATTEMPTS and FLOOR their beginning without a reset that can be lost
+
+/** Raised when memory made by an older module would be misread. */
+export const ABI_VERSION: i32 = 1;
+
+export const MAGIC_VALUE: u32 = 0x62776b31; // "bwk1"
+
+// @ts-ignore: decorator
+@inline export const WORD: usize = 0;
+// @ts-ignore: decorator
+@inline export const DEADLINE: usize = 128;
+// @ts-ignore: decorator
+@inline export const LEASE: usize = 136;
+// @ts-ignore: decorator
+@inline export const FLOOR: usize = 144;
+// @ts-ignore: decorator
+@inline export const ATTEMPTS: usize = 256;
+
+// Settings.
+// @ts-ignore: decorator
+@inline export const MAGIC: usize = 384;
+// @ts-ignore: decorator
+@inline export const ABI: usize = 388;
+// @ts-ignore: decorator
+@inline export const FAILURE_THRESHOLD: usize = 392;
+// @ts-ignore: decorator
+@inline export const SUCCESS_THRESHOLD: usize = 396;
+// @ts-ignore: decorator
+@inline export const PROBE_EVERY_NTH: usize = 400;
+// @ts-ignore: decorator
+@inline export const PROBE_CONCURRENCY: usize = 404;
+// @ts-ignore: decorator
+@inline export const COOLDOWN_MS: usize = 408;
+// @ts-ignore: decorator
+@inline export const COOLDOWN_BACKOFF: usize = 416;
+// @ts-ignore: decorator
+@inline export const COOLDOWN_MAX_MS: usize = 424;
+// @ts-ignore: decorator
+@inline export const COOLDOWN_JITTER: usize = 432;
+// @ts-ignore: decorator
+@inline export const PROBE_LEASE_MS: usize = 440;
+// @ts-ignore: decorator
+@inline export const THROTTLE_MAX_MS: usize = 448;
+// @ts-ignore: decorator
+@inline export const SEED: usize = 456;
+
+// Attachments.
+export const ATTACHMENTS_MAX: u32 = 256;
+// @ts-ignore: decorator
+@inline export const CLAIMED: usize = 640;
+// @ts-ignore: decorator
+@inline export const HIGHEST: usize = 672;
+// @ts-ignore: decorator
+@inline export const SLOTS: usize = 4096;
+// @ts-ignore: decorator
+@inline export const SLOT_BYTES: usize = 768;
+export const BREAKER_BYTES: usize = SLOTS + SLOT_BYTES * <usize>ATTACHMENTS_MAX;
+
+// In a slot.
+// @ts-ignore: decorator
+@inline export const ISSUED: usize = 0;
+// @ts-ignore: decorator
+@inline export const TOLD: usize = 128;
+// @ts-ignore: decorator
+@inline export const TOLD_FIRST: usize = 144;
+// @ts-ignore: decorator
+@inline export const TICKETS: usize = 256;
+
+/** Counters of a slot, by number: `counter(base, n)` adds one up over all attachments. 0 is ISSUED. */
+export const REFUSED_COUNT: usize = 1;
+export const SUCCESS_COUNT: usize = 2;
+export const FAILURE_COUNT: usize = 3;
+export const IGNORED_COUNT: usize = 4;
+export const THROTTLED_COUNT: usize = 5;
+export const STALE_COUNT: usize = 6;
+export const DUPLICATE_COUNT: usize = 7;
+export const LEASE_EXPIRED_COUNT: usize = 8;
+export const OPENED_COUNT: usize = 9;
+export const HALF_OPENED_COUNT: usize = 10;
+export const CLOSED_COUNT: usize = 11;
+
+// States, as gauges show them.
+export const CLOSED: u64 = 0;
+export const HALF_OPEN: u64 = 1;
+export const OPEN: u64 = 2;
+
+// Ways.
+export const BY_ATTEMPT: u64 = 0; // open: the deadline is the one of the generation before
+export const BY_COOLDOWN: u64 = 1; // open: a new deadline, one cooldown away
+export const BY_THROTTLE: u64 = 2; // open: the deadline is the floor
+
+// Fields of W.
+export const STATE_MASK: u64 = 0x3;
+export const IN_FLIGHT_SHIFT: u64 = 5;
+export const IN_FLIGHT_ONE: u64 = 1 << IN_FLIGHT_SHIFT;
+export const IN_FLIGHT_MASK: u64 = 0x3f << IN_FLIGHT_SHIFT;
+export const OK_SHIFT: u64 = 11;
+export const OK_ONE: u64 = 1 << OK_SHIFT;
+export const OK_MASK: u64 = 0x3f << OK_SHIFT;
+export const FAILURES_SHIFT: u64 = 17;
+export const FAILURES_ONE: u64 = 1 << FAILURES_SHIFT;
+export const FAILURES_MAX: u64 = 0xfff;
+export const FAILURES_MASK: u64 = FAILURES_MAX << FAILURES_SHIFT;
+export const GENERATION_SHIFT: u64 = 29;
+export const GENERATION_MAX: u64 = 0xfffff;
+export const GENERATION_MASK: u64 = GENERATION_MAX << GENERATION_SHIFT;
+export const WAY_SHIFT: u64 = 49;
+export const WAY_MASK: u64 = 0x3 << WAY_SHIFT;
+export const LEVEL_SHIFT: u64 = 51;
+export const LEVEL_MAX: u64 = 0x3f;
+export const LEVEL_MASK: u64 = LEVEL_MAX << LEVEL_SHIFT;
+export const OPENING_SHIFT: u64 = 57;
+export const OPENING_MAX: u64 = 0x7f;
+export const OPENING_MASK: u64 = OPENING_MAX << OPENING_SHIFT;
+
+// @ts-ignore: decorator
+@inline export function stateOf(w: u64): u64 { return w & STATE_MASK; }
+// @ts-ignore: decorator
+@inline export function inFlightOf(w: u64): u64 { return (w & IN_FLIGHT_MASK) >> IN_FLIGHT_SHIFT; }
+// @ts-ignore: decorator
+@inline export function okOf(w: u64): u64 { return (w & OK_MASK) >> OK_SHIFT; }
+// @ts-ignore: decorator
+@inline export function failuresOf(w: u64): u64 { return (w & FAILURES_MASK) >> FAILURES_SHIFT; }
+// @ts-ignore: decorator
+@inline export function generationOf(w: u64): u64 { return (w & GENERATION_MASK) >> GENERATION_SHIFT; }
+// @ts-ignore: decorator
+@inline export function wayOf(w: u64): u64 { return (w & WAY_MASK) >> WAY_SHIFT; }
+// @ts-ignore: decorator
+@inline export function levelOf(w: u64): u64 { return (w & LEVEL_MASK) >> LEVEL_SHIFT; }
+// @ts-ignore: decorator
+@inline export function openingOf(w: u64): u64 { return w >> OPENING_SHIFT; }
+
+// A word of deadlines: what it belongs to (a generation or an opening) above, milliseconds of shared time below.
+export const OWNER_SHIFT: u64 = 44;
+export const MS_MASK: u64 = (1 << OWNER_SHIFT) - 1;
+// @ts-ignore: decorator
+@inline export function ownerOf(d: u64): u64 { return d >> OWNER_SHIFT; }
+// @ts-ignore: decorator
+@inline export function msOf(d: u64): u64 { return d & MS_MASK; }
+// @ts-ignore: decorator
+@inline export function deadlineWord(owner: u64, ms: u64): u64 { return (owner << OWNER_SHIFT) | (ms & MS_MASK); }
+
+// A permit: generation:20 | attachment:8 | ticket:25. Together 53 bits, so that a double holds it exactly.
+export const PERMIT_END: f64 = 9007199254740992.0;
+export const TICKET_MAX: u64 = 0x1ffffff;
+export const ATTACHMENT_SHIFT: u64 = 25;
+export const PERMIT_GENERATION_SHIFT: u64 = 33;
+
+/** How many of its last permits an attachment can tell a duplicate from. Half of what TICKETS holds: the half that is
+ * being written over never holds one of them. */
+export const TICKETS_REMEMBERED: u64 = 1024;
+export const TICKET_WORDS_MASK: u64 = 63;
+
+// @ts-ignore: decorator
+@inline export function slotOf(base: usize, attachment: u32): usize { return base + SLOTS + <usize>attachment * SLOT_BYTES; }
+
+/** Adds one to a counter of the calling thread's own attachment. Nobody else writes it, so this needs no atomic. */
+// @ts-ignore: decorator
+@inline export function count(slot: usize, counter: usize): void {
+  store<u64>(slot + (counter << 3), load<u64>(slot + (counter << 3)) + 1);
+}
