@@ -1,8 +1,8 @@
+import type { CircuitState } from "../core/breaker.ts";
 import type { Reason } from "./reason.ts";
 import type { Signal } from "./signal.ts";
 
-/** The names of the breaker's states as people and metrics see them. */
-export type CircuitState = "closed" | "half_open" | "open";
+export type { CircuitState };
 
 /**
  * What an exporter or a lane tells whoever keeps its metrics. Every member is optional, and none may disturb the caller:

@@ -121,7 +121,7 @@ export class GuardedExport<Batch> {
     const { clock, exportTimeoutMs, sleep } = this.#settings;
     const startedMs = clock.nowMs();
     await Promise.all(this.#inFlight.keys()); // Each has a deadline of its own, which is not later than ours.
-    const leftMs = Math.max(exportTimeoutMs - (clock.nowMs() - startedMs), INNER_SHUTDOWN_MS_MIN);
+    const leftMs = Math.max(Math.ceil(exportTimeoutMs - (clock.nowMs() - startedMs)), INNER_SHUTDOWN_MS_MIN);
     await within(leftMs, "shut down", sleep, async () => await this.#inner.shutdown());
   }
 

@@ -1,17 +1,21 @@
 /**
- * What stands between an application and its telemetry backend: wrappers that make any OpenTelemetry exporter safe.
+ * What stands between an application and its telemetry backend.
  *
- * Each of the three puts a circuit breaker and a deadline around `export()`, so that a backend that is down, slow or hung costs
- * the application nothing, and keeps an account of what was delivered and what was dropped, and why.
+ * Three wrappers make any OpenTelemetry exporter safe: a circuit breaker and a deadline around `export()`, so that a backend that
+ * is down, slow or hung costs the application nothing, and an account of what was delivered, what was dropped, and why. Below
+ * them stands the transport seam: `send(body)` over HTTP, behind a breaker, behind retries, each a {@linkcode Transport} itself.
  *
  * @example One line makes an exporter safe
  * ```ts
+ * import assert from "node:assert/strict";
  * import { CircuitBreakerSpanExporter } from "@breakwater/otel/exporters";
- * import { BasicTracerProvider, BatchSpanProcessor, ConsoleSpanExporter } from "@opentelemetry/sdk-trace-base";
+ * import { BasicTracerProvider, BatchSpanProcessor, InMemorySpanExporter } from "@opentelemetry/sdk-trace-base";
  *
- * const exporter = new CircuitBreakerSpanExporter(new ConsoleSpanExporter());
+ * const exporter = new CircuitBreakerSpanExporter(new InMemorySpanExporter());
  * const provider = new BasicTracerProvider({ spanProcessors: [new BatchSpanProcessor(exporter)] });
+ * provider.getTracer("example").startSpan("work").end();
  * await provider.shutdown();
+ * assert.deepEqual(exporter.account, { accepted: 1, delivered: 1, dropped: {}, queued: 0 });
  * ```
  *
  * @module
@@ -23,8 +27,9 @@ export { CircuitBreakerSpanExporter } from "./span_exporter.ts";
 export type { CircuitBreakerExporterOptions } from "./exporter_options.ts";
 export type { ExportAccount } from "./guarded_export.ts";
 export { CircuitOpenError } from "./circuit_open_error.ts";
-export type { CircuitState, ExportObserver } from "./export_observer.ts";
+export type { ExportObserver } from "./export_observer.ts";
 export type { Report } from "./isolation.ts";
+
 export type { CountByReason, Reason } from "./reason.ts";
 export type { Signal } from "./signal.ts";
 export type { Sleep } from "./sleep.ts";
@@ -38,5 +43,16 @@ export type {
   ResultCallback,
   SpanExporter,
 } from "./sdk_types.ts";
-export { CircuitBreaker } from "../core/breaker.ts";
-export type { CircuitBreakerOptions } from "../core/breaker.ts";
+
+// What the above is made with.
+export {
+  CircuitBreaker,
+  type CircuitBreakerHandle,
+  type CircuitBreakerOptions,
+  type CircuitCounters,
+  type CircuitState,
+  type CircuitTransition,
+  type Clock,
+  type Outcome,
+  type Recorded,
+} from "../core/mod.ts";
