@@ -1,0 +1,256 @@
+import { readFileSync } from "node:fs";
+import { type AddressRange, isLoopbackHost } from "./address.ts";
+import { nearestName } from "./nearest_name.ts";
+import { leadsTo, targetOf } from "./own_listener.ts";
+import { Secret } from "./secret.ts";
+import type { Listen, Rate } from "./setting_kinds.ts";
+import { type Environment, SettingTexts } from "./setting_texts.ts";
+import { namesOf, type SettingName, SETTINGS } from "./settings.ts";
+import { readUpstream, type Upstream } from "./upstream.ts";
+
+/** Everything the server can be told, checked and complete. Made by {@linkcode readConfig}. */
+export interface Config {
+  readonly otlpHttpListen: Listen;
+  readonly adminListen: Listen;
+  /** Where telemetry is forwarded to; absent when everything stays here. */
+  readonly upstream: Upstream | undefined;
+  readonly breaker: BreakerConfig;
+  /** What may wait for the upstream, all signals together. */
+  readonly queueBytesMax: number;
+  /** The same in items. */
+  readonly queueItemsMax: number;
+  /** The largest request, before and after decompression. */
+  readonly bodyBytesMax: number;
+  /** Memory for all requests that are being received. */
+  readonly inflightBytesMax: number;
+  /** What has waited longer is dropped; 0 keeps it for ever. */
+  readonly recordAgeMaxMs: number;
+  readonly drainTimeoutMs: number;
+  /** The share of traces that is kept, from 0 to 1. */
+  readonly sampleRate: number;
+  readonly serviceName: string;
+  readonly metricsRateLimit: Rate;
+  readonly trustedScrapers: readonly AddressRange[];
+  readonly trustedProxies: readonly AddressRange[];
+  readonly adminHosts: readonly string[];
+  readonly ingestToken: Secret<string> | undefined;
+  readonly adminToken: Secret<string> | undefined;
+}
+
+/** What each lane's circuit breaker is made with; the rest stays as the core has it. */
+export interface BreakerConfig {
+  readonly failureThreshold: number;
+  readonly successThreshold: number;
+  readonly probeEveryNth: number;
+  readonly cooldownMs: number;
+  readonly cooldownMaxMs: number;
+  readonly probeLeaseMs: number;
+  readonly throttleMaxMs: number;
+}
+
+/** A configuration to start with, or every reason why there is none. Each text is one sentence for people. */
+export type ConfigReading =
+  | {
+    readonly config: Config;
+    /** What is allowed but perhaps not meant. */
+    readonly warnings: readonly string[];
+    /** Names that are set but have no effect in this version. */
+    readonly noEffect: readonly string[];
+  }
+  | { readonly mistakes: readonly string[] };
+
+/**
+ * Reads the settings. All mistakes are found at once, each named with what it must be and what came; secrets are never
+ * repeated. When a setting and its alias are both set and differ, that is a mistake as well: guessing which one was meant
+ * would send telemetry to the wrong place without a word.
+ *
+ * @param environment All variables, not only ours, because unknown `BREAKWATER_…` names are mistakes.
+ * @param readText Reads the file that `<secret>_FILE` names; may throw.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { readConfig } from "@breakwater/otel/server";
+ *
+ * const reading = readConfig({ BREAKWATER_COOLDOWN: "5", BREAKWATER_SAMPLE_RATE: "2" });
+ * assert.deepEqual("mistakes" in reading && reading.mistakes, [
+ *   'BREAKWATER_SAMPLE_RATE must be a number from 0 to 1, received "2"',
+ *   "BREAKWATER_COOLDOWN is not a setting: did you mean BREAKWATER_COOLDOWN_MS?",
+ * ]);
+ * ```
+ */
+export function readConfig(environment: Environment, readText: (path: string) => string = readFile): ConfigReading {
+  const texts = new SettingTexts(environment, readText);
+  texts.readAll();
+  const { upstream, mistakes: upstreamMistakes, noEffect, attemptMsMax } = readUpstream(texts);
+  const config = configFrom(texts, upstream, attemptMsMax);
+  const mistakes = [
+    ...texts.mistakes,
+    ...upstreamMistakes,
+    ...contradictions(config),
+    ...openDoors(config, texts),
+    ...ownListeners(config),
+    ...unknownNames(environment),
+    ...(/^(1|true)$/i.test(environment.OTEL_DENO?.trim() ?? "") ? [OWN_TRACING] : []),
+  ];
+  if (mistakes.length > 0) return { mistakes };
+  const warnings = [...doubts(config), ...unknownForeignNames(environment)];
+  return { config, warnings, noEffect: [...new Set([...noEffect, ...texts.withoutEffect()])] };
+}
+
+/**
+ * The sentence that says why the upstream cannot be `listener`, for each signal that leads there.
+ *
+ * @param ownAddresses The addresses of this machine's interfaces, where they are known.
+ */
+export function leadsBack(
+  upstream: Upstream | undefined,
+  listener: { readonly name: string; readonly listen: Listen },
+  ownAddresses: readonly string[] = [],
+): readonly string[] {
+  const { name, listen } = listener;
+  if (upstream === undefined || listen === "off") return [];
+  const origins = upstream.signals.map((signal) => new URL(upstream.shownEndpoints[signal]!).origin);
+  return [...new Set(origins)]
+    .filter((origin) => leadsTo(targetOf(new URL(origin)), listen, ownAddresses))
+    .map((origin) =>
+      `OTEL_EXPORTER_OTLP_ENDPOINT must not lead back here: ${origin} is ${name}, ${shownListen(listen)}`
+    );
+}
+
+/** A listener's address as it is written in a setting or a URL. */
+export function shownListen(listen: Listen): string {
+  if (listen === "off") return "off";
+  return `${listen.host.includes(":") ? `[${listen.host}]` : listen.host}:${listen.port}`;
+}
+
+/** A tracer of the server would send its spans to this very server, and trace the requests that carry them. */
+const OWN_TRACING = "OTEL_DENO must not be true for this server: each of its own traces would cause another";
+
+/** What a probe may take beyond the attempt that it is, before it is given up. */
+const PROBE_LEASE_MARGIN_MS = 5000;
+
+function configFrom(texts: SettingTexts, upstream: Upstream | undefined, attemptMsMax: number): Config {
+  // Numbers, flags and listeners have defaults in the table, so they are always there.
+  const integer = (name: SettingName) => texts.value("integer", name)!;
+  const token = (name: SettingName) => {
+    const text = texts.value("token", name);
+    return text === undefined ? undefined : new Secret(text);
+  };
+  return {
+    otlpHttpListen: texts.value("listen", "BREAKWATER_OTLP_HTTP_LISTEN")!,
+    adminListen: texts.value("listen", "BREAKWATER_ADMIN_LISTEN")!,
+    upstream,
+    breaker: {
+      failureThreshold: integer("BREAKWATER_FAILURE_THRESHOLD"),
+      successThreshold: integer("BREAKWATER_SUCCESS_THRESHOLD"),
+      probeEveryNth: integer("BREAKWATER_PROBE_EVERY_NTH"),
+      cooldownMs: integer("BREAKWATER_COOLDOWN_MS"),
+      cooldownMaxMs: integer("BREAKWATER_COOLDOWN_MAX_MS"),
+      probeLeaseMs: texts.value("integer", "BREAKWATER_PROBE_LEASE_MS") ?? attemptMsMax + PROBE_LEASE_MARGIN_MS,
+      throttleMaxMs: integer("BREAKWATER_THROTTLE_MAX_MS"),
+    },
+    queueBytesMax: integer("BREAKWATER_QUEUE_BYTES_MAX"),
+    queueItemsMax: integer("BREAKWATER_QUEUE_ITEMS_MAX"),
+    bodyBytesMax: integer("BREAKWATER_BODY_BYTES_MAX"),
+    inflightBytesMax: integer("BREAKWATER_INFLIGHT_BYTES_MAX"),
+    recordAgeMaxMs: integer("BREAKWATER_RECORD_AGE_MAX_MS"),
+    drainTimeoutMs: integer("BREAKWATER_DRAIN_TIMEOUT_MS"),
+    sampleRate: texts.value("number", "BREAKWATER_SAMPLE_RATE")!,
+    serviceName: texts.value("name", "OTEL_SERVICE_NAME")!,
+    metricsRateLimit: texts.value("rate", "BREAKWATER_METRICS_RATE_LIMIT")!,
+    trustedScrapers: texts.value("ranges", "BREAKWATER_TRUSTED_SCRAPERS") ?? [],
+    trustedProxies: texts.value("ranges", "BREAKWATER_TRUSTED_PROXIES") ?? [],
+    adminHosts: texts.value("hosts", "BREAKWATER_ADMIN_HOSTS") ?? [],
+    ingestToken: token("BREAKWATER_INGEST_TOKEN"),
+    adminToken: token("BREAKWATER_ADMIN_TOKEN"),
+  };
+}
+
+/** Settings that are right alone and wrong together. */
+function contradictions({ breaker, otlpHttpListen, adminListen }: Config): readonly string[] {
+  const found: string[] = [];
+  if (breaker.cooldownMaxMs < breaker.cooldownMs) {
+    const received = `received ${breaker.cooldownMaxMs} and ${breaker.cooldownMs}`;
+    found.push(`BREAKWATER_COOLDOWN_MAX_MS must be at least BREAKWATER_COOLDOWN_MS, ${received}`);
+  }
+  if (otlpHttpListen === "off" && adminListen === "off") {
+    found.push("BREAKWATER_OTLP_HTTP_LISTEN and BREAKWATER_ADMIN_LISTEN must not both be off");
+  } else if (otlpHttpListen !== "off" && adminListen !== "off" && leadsTo(adminListen, otlpHttpListen)) {
+    const received = `received ${shownListen(otlpHttpListen)} and ${shownListen(adminListen)}`;
+    found.push(`BREAKWATER_OTLP_HTTP_LISTEN and BREAKWATER_ADMIN_LISTEN must differ, ${received}`);
+  }
+  return found;
+}
+
+/** Listeners that others can reach without showing a token. */
+function openDoors({ otlpHttpListen, ingestToken, adminListen, adminToken }: Config, texts: SettingTexts): string[] {
+  const doors = [
+    {
+      listenName: "BREAKWATER_OTLP_HTTP_LISTEN",
+      listen: otlpHttpListen,
+      token: ingestToken,
+      stem: "BREAKWATER_INGEST",
+    },
+    { listenName: "BREAKWATER_ADMIN_LISTEN", listen: adminListen, token: adminToken, stem: "BREAKWATER_ADMIN" },
+  ] as const;
+  return doors
+    .filter(({ stem, token, listen }) => {
+      const anonymous = texts.value("flag", `${stem}_ALLOW_ANONYMOUS`);
+      return token === undefined && !anonymous && listen !== "off" && !isLoopbackHost(listen.host);
+    })
+    .map(({ listenName, listen, stem }) =>
+      `${listenName} is open to other machines (${shownListen(listen)}): ` +
+      `set ${stem}_TOKEN, or ${stem}_ALLOW_ANONYMOUS=true if that is meant`
+    );
+}
+
+function ownListeners({ upstream, otlpHttpListen, adminListen }: Config): readonly string[] {
+  return [
+    ...leadsBack(upstream, { name: "BREAKWATER_OTLP_HTTP_LISTEN", listen: otlpHttpListen }),
+    ...leadsBack(upstream, { name: "BREAKWATER_ADMIN_LISTEN", listen: adminListen }),
+  ];
+}
+
+const KNOWN_NAMES = SETTINGS.flatMap((setting) =>
+  namesOf(setting).flatMap((name) => setting.secret ? [name, `${name}_FILE`] : [name])
+);
+
+function unknownNames(environment: Environment): readonly string[] {
+  return unknownWith("BREAKWATER_", environment)
+    .map((name) => `${name} is not a setting: did you mean ${nearestName(name, KNOWN_NAMES)}?`);
+}
+
+/** Other programs read names with these prefixes too, so one that we do not know is not wrong. */
+function unknownForeignNames(environment: Environment): readonly string[] {
+  return ["APP_OTEL__", "OTEL_EXPORTER_OTLP_"]
+    .flatMap((prefix) => unknownWith(prefix, environment))
+    .map((name) => `${name} is not known here: did you mean ${nearestName(name, KNOWN_NAMES)}?`);
+}
+
+function unknownWith(prefix: string, environment: Environment): readonly string[] {
+  return Object.keys(environment)
+    .filter((name) => name.startsWith(prefix) && environment[name]?.trim() && !KNOWN_NAMES.includes(name))
+    .sort();
+}
+
+/** What is allowed but perhaps not meant. */
+function doubts(config: Config): readonly string[] {
+  const found: string[] = [];
+  if (config.otlpHttpListen === "off") found.push("BREAKWATER_OTLP_HTTP_LISTEN is off: no telemetry can be received");
+  for (const limit of ["INFLIGHT_BYTES_MAX", "QUEUE_BYTES_MAX"] as const) {
+    const bytesMax = limit === "QUEUE_BYTES_MAX" ? config.queueBytesMax : config.inflightBytesMax;
+    if (bytesMax >= config.bodyBytesMax) continue;
+    found.push(`BREAKWATER_${limit} is below BREAKWATER_BODY_BYTES_MAX: the largest requests can never be accepted`);
+  }
+  const endpoints = Object.values(config.upstream?.shownEndpoints ?? {});
+  if (endpoints.some((endpoint) => new URL(endpoint).port === "4317")) {
+    found.push("The upstream's port is 4317, which is usually OTLP/gRPC; OTLP/HTTP is usually on 4318");
+  }
+  return found;
+}
+
+/** Read-only text access for secrets: the one thing the settings need from the disk. */
+function readFile(path: string): string {
+  return readFileSync(path, "utf8");
+}
