@@ -3,7 +3,9 @@ export type IpAddress = Uint8Array;
 
 /** Addresses that share their first `prefixBits` bits: `10.0.0.0/8`. */
 export interface AddressRange {
+  /** One address of the range. */
   readonly base: IpAddress;
+  /** How many bits all its addresses have in common, from 0 to 32 or 128. */
   readonly prefixBits: number;
 }
 

@@ -1,24 +1,35 @@
 import { type Context, Hono } from "hono";
 import { ownHostsOnly } from "./access.ts";
 import type { AddressRange } from "./address.ts";
-import type { HealthAnswer, Liveness, Readiness, TelemetryHealth } from "./health.ts";
 import type { Log } from "./log.ts";
-import type { Exposition } from "./metrics.ts";
 import { problem } from "./problem.ts";
 import { clientAddress, type RateLimit } from "./rate_limit.ts";
 
+/** The answer of a health route. */
+export interface HealthStatus {
+  /** 200 when all is well. */
+  readonly status: 200 | 503;
+  /** What is sent as JSON. */
+  readonly body: unknown;
+}
+
 /** What the admin routes are made of. */
 export interface AdminParts {
-  readonly liveness: () => HealthAnswer<Liveness>;
-  readonly readiness: () => HealthAnswer<Readiness>;
-  readonly telemetryHealth: () => HealthAnswer<TelemetryHealth>;
-  readonly metrics: () => Promise<Exposition>;
+  /** Answers `/healthz`: whether the process makes progress. */
+  readonly liveness: () => HealthStatus;
+  /** Answers `/readyz`: whether telemetry may be sent here. */
+  readonly readiness: () => HealthStatus;
+  /** Answers `/health/telemetry`: whether telemetry reaches the upstream. */
+  readonly telemetryHealth: () => HealthStatus;
+  /** Answers `/metrics`; the content type is sent as it is. */
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
   /** How often `/metrics` may be read, and by whom without limit. */
   readonly rateLimit: RateLimit;
   /** Proxies whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: readonly AddressRange[];
   /** Names by which admin may be asked for, besides loopback. */
   readonly hosts: readonly string[];
+  /** Told of what went wrong inside. */
   readonly log: Log;
 }
 
@@ -28,8 +39,15 @@ export interface AdminBindings {
   readonly peerAddress?: string;
 }
 
-/** The Hono environment of the admin app. */
-export interface AdminEnv {
+/** A web application: from a request to a response. It is a Hono app, and another one can mount its `fetch`. */
+export interface AdminApp {
+  /** Answers a request. */
+  fetch(request: Request, bindings?: AdminBindings): Response | Promise<Response>;
+  /** Answers a request that is put together on the spot, as tests do. */
+  request(path: string, init?: RequestInit, bindings?: AdminBindings): Response | Promise<Response>;
+}
+
+interface AdminEnv {
   Bindings: AdminBindings;
 }
 
@@ -44,7 +62,7 @@ const READING_METHODS = ["GET", "HEAD"];
  * Deno.serve({ port: 9464 }, (request, { remoteAddr }) => app.fetch(request, { peerAddress: remoteAddr.hostname }));
  * ```
  */
-export function createAdminApp(parts: AdminParts): Hono<AdminEnv> {
+export function createAdminApp(parts: AdminParts): AdminApp {
   const app = new Hono<AdminEnv>();
   app.use(async (context, next) => {
     await next();
@@ -73,7 +91,7 @@ export function createAdminApp(parts: AdminParts): Hono<AdminEnv> {
   return app;
 }
 
-function health(context: Context<AdminEnv>, { status, body }: HealthAnswer<unknown>): Response {
+function health(context: Context<AdminEnv>, { status, body }: HealthStatus): Response {
   return context.body(`${JSON.stringify(body)}\n`, status, { "content-type": "application/json" });
 }
 

@@ -10,12 +10,15 @@ import { readUpstream, type Upstream } from "./upstream.ts";
 
 /** Everything the server can be told, checked and complete. Made by {@linkcode readConfig}. */
 export interface Config {
+  /** Where OTLP/HTTP is received. */
   readonly otlpHttpListen: Listen;
+  /** Where health and metrics are served. */
   readonly adminListen: Listen;
   /** Where telemetry is forwarded to; absent when everything stays here. */
   readonly upstream: Upstream | undefined;
+  /** How the circuits of the upstream behave. */
   readonly breaker: BreakerConfig;
-  /** What may wait for the upstream, all signals together. */
+  /** What may wait of each signal. */
   readonly queueBytesMax: number;
   /** The same in items. */
   readonly queueItemsMax: number;
@@ -25,39 +28,58 @@ export interface Config {
   readonly inflightBytesMax: number;
   /** What has waited longer is dropped; 0 keeps it for ever. */
   readonly recordAgeMaxMs: number;
+  /** How long a shutdown may go on delivering what waits. */
   readonly drainTimeoutMs: number;
   /** The share of traces that is kept, from 0 to 1. */
   readonly sampleRate: number;
+  /** What the server calls itself. */
   readonly serviceName: string;
+  /** How often one client may read `/metrics`. */
   readonly metricsRateLimit: Rate;
+  /** Clients that may read `/metrics` as often as they like. */
   readonly trustedScrapers: readonly AddressRange[];
+  /** Proxies whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: readonly AddressRange[];
+  /** Names by which admin may be asked for, besides loopback. */
   readonly adminHosts: readonly string[];
+  /** What senders of telemetry must show; absent when nobody need show anything. */
   readonly ingestToken: Secret<string> | undefined;
+  /** What admin routes ask for that change something or show telemetry. */
   readonly adminToken: Secret<string> | undefined;
 }
 
 /** What each lane's circuit breaker is made with; the rest stays as the core has it. */
 export interface BreakerConfig {
+  /** Consecutive failures that open the circuit. */
   readonly failureThreshold: number;
+  /** Successful probes that close it again. */
   readonly successThreshold: number;
+  /** Every n-th attempt while open is a probe; 0 leaves probing to the cooldown. */
   readonly probeEveryNth: number;
+  /** From opening to the first probe. */
   readonly cooldownMs: number;
+  /** The longest that a cooldown grows. */
   readonly cooldownMaxMs: number;
+  /** A probe that has not reported by then is given up. */
   readonly probeLeaseMs: number;
+  /** The longest pause that the upstream may ask for. */
   readonly throttleMaxMs: number;
 }
 
 /** A configuration to start with, or every reason why there is none. Each text is one sentence for people. */
 export type ConfigReading =
   | {
+    /** Complete and checked. */
     readonly config: Config;
     /** What is allowed but perhaps not meant. */
     readonly warnings: readonly string[];
     /** Names that are set but have no effect in this version. */
     readonly noEffect: readonly string[];
   }
-  | { readonly mistakes: readonly string[] };
+  | {
+    /** What must be put right before the server starts. */
+    readonly mistakes: readonly string[];
+  };
 
 /**
  * Reads the settings. All mistakes are found at once, each named with what it must be and what came; secrets are never
@@ -129,6 +151,8 @@ const OWN_TRACING = "OTEL_DENO must not be true for this server: each of its own
 
 /** What a probe may take beyond the attempt that it is, before it is given up. */
 const PROBE_LEASE_MARGIN_MS = 5000;
+/** The longest lease that a circuit takes. */
+const PROBE_LEASE_MAX_MS = 86_400_000;
 
 function configFrom(texts: SettingTexts, upstream: Upstream | undefined, attemptMsMax: number): Config {
   // Numbers, flags and listeners have defaults in the table, so they are always there.
@@ -147,7 +171,8 @@ function configFrom(texts: SettingTexts, upstream: Upstream | undefined, attempt
       probeEveryNth: integer("BREAKWATER_PROBE_EVERY_NTH"),
       cooldownMs: integer("BREAKWATER_COOLDOWN_MS"),
       cooldownMaxMs: integer("BREAKWATER_COOLDOWN_MAX_MS"),
-      probeLeaseMs: texts.value("integer", "BREAKWATER_PROBE_LEASE_MS") ?? attemptMsMax + PROBE_LEASE_MARGIN_MS,
+      probeLeaseMs: texts.value("integer", "BREAKWATER_PROBE_LEASE_MS") ??
+        Math.min(attemptMsMax + PROBE_LEASE_MARGIN_MS, PROBE_LEASE_MAX_MS),
       throttleMaxMs: integer("BREAKWATER_THROTTLE_MAX_MS"),
     },
     queueBytesMax: integer("BREAKWATER_QUEUE_BYTES_MAX"),

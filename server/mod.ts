@@ -1,3 +1,32 @@
-export { type AdminBindings, type AdminEnv, type AdminParts, createAdminApp } from "./app.ts";
+/**
+ * The server: OTLP in, a bounded queue, circuit breakers, OTLP out, with health and metrics beside it.
+ *
+ * {@linkcode readConfig} turns an environment into a checked configuration, or into every reason why it is none.
+ * {@linkcode createAdminApp} is the admin listener as a function from a request to a response. Nothing here reads the
+ * environment, opens a port or handles a signal by being imported: `server/main.ts` does, and is the program.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { readConfig } from "@breakwater/otel/server";
+ *
+ * const reading = readConfig({ BREAKWATER_SAMPLE_RATE: "2" });
+ * assert.ok("mistakes" in reading);
+ * assert.deepEqual(reading.mistakes, ['BREAKWATER_SAMPLE_RATE must be a number from 0 to 1, received "2"']);
+ * ```
+ *
+ * @module
+ */
+
+export type { Clock } from "../core/clock.ts";
+export type { Signal } from "../exporters/signal.ts";
+export type { AddressRange, IpAddress } from "./address.ts";
+export { type AdminApp, type AdminBindings, type AdminParts, createAdminApp, type HealthStatus } from "./app.ts";
 export { type BreakerConfig, type Config, type ConfigReading, readConfig } from "./config.ts";
+export type { Log } from "./log.ts";
+export { RateLimit, type RateLimitOptions, type RateVerdict } from "./rate_limit.ts";
+export { Secret } from "./secret.ts";
+export type { Listen, ListenAddress, Rate } from "./setting_kinds.ts";
+export type { Environment } from "./setting_texts.ts";
 export { helpText, settingsMarkdown } from "./settings_text.ts";
+export type { Upstream } from "./upstream.ts";

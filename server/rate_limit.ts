@@ -5,12 +5,13 @@ import type { Rate } from "./setting_kinds.ts";
 
 /** How a {@linkcode RateLimit} is made. */
 export interface RateLimitOptions {
+  /** How often each client may come. */
   readonly rate: Rate;
   /** Clients that are never limited. @default {none: loopback is limited too} */
   readonly trusted?: readonly AddressRange[];
   /** Clients that are remembered one by one, 1 to 1 000 000; further ones share buckets. @default {10_000} */
   readonly clientCountMax?: number;
-  /** @default {systemClock} */
+  /** Where time comes from. @default {systemClock} */
   readonly clock?: Clock;
   /** Decides which clients share a bucket, so that nobody can choose to share somebody's. @default {a random number} */
   readonly seed?: number;
@@ -50,7 +51,11 @@ export class RateLimit {
   /** The same for each shared bucket that is in use. */
   readonly #sharedWindows = new Map<string, number>();
 
-  /** @param options The rate, and who is exempt from it. */
+  /**
+   * Makes a limit under which nobody has come yet.
+   *
+   * @param options The rate, and who is exempt from it.
+   */
   constructor(options: RateLimitOptions) {
     const { rate } = options;
     // Without a duration the limiter keeps its counts until they are deleted, and sets no timer.

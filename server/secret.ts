@@ -4,7 +4,11 @@ const HIDDEN = "[secret]";
 export class Secret<Value> {
   readonly #value: Value;
 
-  /** @param value What is to be kept. */
+  /**
+   * Keeps a value.
+   *
+   * @param value What only `reveal()` gives back.
+   */
   constructor(value: Value) {
     this.#value = value;
   }

@@ -6,7 +6,9 @@ export type Listen = ListenAddress | "off";
 
 /** A host name or address, IPv6 without brackets, with a port; port 0 is any free one. */
 export interface ListenAddress {
+  /** A name, or an address; IPv6 without brackets. */
   readonly host: string;
+  /** From 0 to 65535; 0 is any free one. */
   readonly port: number;
 }
 

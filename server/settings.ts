@@ -42,7 +42,7 @@ export interface SettingGroup {
 /** A day: no cooldown, lease or wait of a circuit is meant to be longer. */
 const DAY_MS = 86_400_000;
 /** Where a number of bytes is still an exact integer, and far above any machine. */
-const BYTES_MAX = 2 ** 50;
+const BYTES_MAX = 2 ** 40;
 
 /** Every setting of the server, in the order in which people are shown them. The only list there is. */
 export const SETTING_GROUPS = [
@@ -225,7 +225,7 @@ export const SETTING_GROUPS = [
         name: "BREAKWATER_QUEUE_BYTES_MAX",
         is: { kind: "integer", min: 1, max: BYTES_MAX, unit: "bytes" },
         default: "67108864",
-        says: "What may wait for the upstream, all signals together; beyond it senders are told to come back later.",
+        says: "What may wait of each signal; beyond it senders are told to come back later.",
       },
       {
         name: "BREAKWATER_QUEUE_ITEMS_MAX",

@@ -12,7 +12,9 @@ export interface Upstream {
   readonly endpoints: Secret<Readonly<Record<Signal, string>>>;
   /** The endpoints without what must not be seen: scheme, host, port and path. */
   readonly shownEndpoints: Readonly<Partial<Record<Signal, string>>>;
+  /** Sent with every request. */
   readonly headers: Secret<Readonly<Record<Signal, Readonly<Record<string, string>>>>>;
+  /** How requests are compressed. */
   readonly compression: Readonly<Record<Signal, "none" | "gzip">>;
   /** How long one attempt may take. */
   readonly timeoutMs: Readonly<Record<Signal, number>>;
