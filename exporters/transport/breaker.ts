@@ -1,3 +1,4 @@
+import type { CircuitState } from "../export_observer.ts";
 import type { SendAnswer, SendOptions, Transport } from "./transport.ts";
 import { brokenAnswer, unsentAnswer } from "./unsent.ts";
 
@@ -9,8 +10,9 @@ export interface Circuit {
   /** A permit, or a negative number for a refusal. */
   acquire(): number;
   record(permit: number, outcome: AttemptOutcome): unknown;
-  /** Milliseconds until a call may pass. */
+  /** Milliseconds until a call may pass, by what is known now. */
   readonly retryAfterMs: number;
+  readonly state: CircuitState;
 }
 
 /**
@@ -19,7 +21,7 @@ export interface Circuit {
  *
  * @example
  * ```ts
- * const refusing = { acquire: () => -1, record: () => "stale", retryAfterMs: 5_000 };
+ * const refusing = { acquire: () => -1, record: () => "stale", retryAfterMs: 5_000, state: "open" } as const;
  * const backend = { send: () => { throw new Error("not reached"); }, close: () => Promise.resolve() };
  * const transport = new BreakerTransport(backend, refusing);
  * const answer = await transport.send(new Uint8Array(), { signal: "logs", itemCount: 0, deadlineMs: 1_000 });
@@ -66,9 +68,13 @@ export class BreakerTransport implements Transport {
   }
 
   #refusal(): SendAnswer {
+    const answer = { status: "retryable", reason: "circuit_open", answerLost: false } as const;
+    if (this.#circuit.state === "half_open") {
+      // The circuit only knows when it would give its probe up; that one may be back at any moment.
+      return { ...answer, message: "The circuit is half-open and its probe is under way: nothing was sent" };
+    }
     const { retryAfterMs } = this.#circuit;
-    const message = "The circuit is open: nothing was sent";
-    return { status: "retryable", reason: "circuit_open", message, retryAfterMs, answerLost: false };
+    return { ...answer, message: "The circuit is open: nothing was sent", retryAfterMs };
   }
 }
 

@@ -10,6 +10,7 @@ const OPTIONS = { signal: "traces", itemCount: 3, deadlineMs: 10_000 } as const;
 class FakeCircuit implements Circuit {
   readonly recorded: [permit: number, outcome: AttemptOutcome][] = [];
   readonly retryAfterMs = 4_321;
+  state: "open" | "half_open" = "open";
   acquired = 0;
   constructor(readonly permitCount = Infinity) {}
   acquire = () => this.acquired < this.permitCount ? this.acquired++ : -1;
@@ -49,6 +50,18 @@ Deno.test("A refusal sends nothing, records nothing, and says when to ask again"
   });
   assert.equal(inner.sends.length, 0);
   assert.deepEqual(circuit.recorded, []);
+});
+
+Deno.test("While a probe is under way nobody knows when to ask again: its lease is no such moment", async () => {
+  const circuit = new FakeCircuit(0);
+  circuit.state = "half_open";
+  const answer = await new BreakerTransport(new FakeTransport(), circuit).send(BODY, OPTIONS);
+  assert.deepEqual(answer, {
+    status: "retryable",
+    reason: "circuit_open",
+    message: "The circuit is half-open and its probe is under way: nothing was sent",
+    answerLost: false,
+  });
 });
 
 Deno.test("Each of many attempts at once reports under its own permit", async () => {

@@ -117,7 +117,7 @@ function http(fetch: Fetch, compression: "none" | "gzip" = "none"): Transport {
 
 /** A circuit that lets everything pass. */
 function open() {
-  return { acquire: () => 0, record: () => {}, retryAfterMs: 0 };
+  return { acquire: () => 0, record: () => {}, retryAfterMs: 0, state: "closed" } as const;
 }
 
 function healthy(): Promise<Response> {
