@@ -1,5 +1,5 @@
 import { type Signal, SIGNALS } from "./signal.ts";
-import { type Compression, percentDecoded } from "./transport/http_endpoint.ts";
+import { ATTEMPT_TIMEOUT_DEFAULT_MS, type Compression, percentDecoded } from "./transport/http_endpoint.ts";
 
 /** How telemetry is to be written on the wire. */
 export type OtlpProtocol = "grpc" | "http/protobuf" | "http/json";
@@ -26,7 +26,6 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 const PREFIX = "OTEL_EXPORTER_OTLP_";
 const DEFAULT_ENDPOINT = "http://localhost:4318";
-const TIMEOUT_DEFAULT_MS = 10_000;
 const TIMEOUT_MAX_MS = 86_400_000;
 const COMPRESSIONS: readonly Compression[] = ["none", "gzip"];
 const PROTOCOLS: readonly OtlpProtocol[] = ["grpc", "http/protobuf", "http/json"];
@@ -104,11 +103,11 @@ class Reader {
 
   timeoutMs(signal: Signal): number {
     const variable = this.#variable("TIMEOUT", signal);
-    if (variable === undefined) return TIMEOUT_DEFAULT_MS;
+    if (variable === undefined) return ATTEMPT_TIMEOUT_DEFAULT_MS;
     const value = Number(variable.text);
     if (/^\d+$/.test(variable.text) && value >= 1 && value <= TIMEOUT_MAX_MS) return value;
     const wanted = `an integer from 1 to ${TIMEOUT_MAX_MS}`;
-    return this.#instead(variable, wanted, TIMEOUT_DEFAULT_MS);
+    return this.#instead(variable, wanted, ATTEMPT_TIMEOUT_DEFAULT_MS);
   }
 
   choice<Value extends string>(stem: string, signal: Signal, values: readonly Value[], fallback: Value): Value {

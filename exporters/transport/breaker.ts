@@ -1,15 +1,12 @@
-import type { CircuitState } from "../export_observer.ts";
+import type { CircuitState, Outcome } from "../../core/breaker.ts";
 import type { SendAnswer, SendOptions, Transport } from "./transport.ts";
 import { brokenAnswer, unsentAnswer } from "./unsent.ts";
-
-/** How an attempt ended, in the circuit's words. */
-export type AttemptOutcome = "success" | "failure" | "ignored" | { readonly throttledMs: number };
 
 /** What a transport needs of a circuit breaker; `CircuitBreaker` is one. */
 export interface Circuit {
   /** A permit, or a negative number for a refusal. */
   acquire(): number;
-  record(permit: number, outcome: AttemptOutcome): unknown;
+  record(permit: number, outcome: Outcome): unknown;
   /** Milliseconds until a call may pass, by what is known now. */
   readonly retryAfterMs: number;
   readonly state: CircuitState;
@@ -79,7 +76,7 @@ export class BreakerTransport implements Transport {
 }
 
 /** The breaker's column of the answer table. */
-export function outcomeOf(answer: SendAnswer): AttemptOutcome {
+export function outcomeOf(answer: SendAnswer): Outcome {
   switch (answer.status) {
     case "delivered":
       return "success";

@@ -29,8 +29,11 @@ export interface Endpoint {
   readonly secrets: readonly string[];
 }
 
+/** How long one attempt may take unless somebody says otherwise: OpenTelemetry's own number. */
+export const ATTEMPT_TIMEOUT_DEFAULT_MS = 10_000;
+
 const LIMITS = {
-  timeoutMs: { default: 10_000, min: 1, max: 86_400_000, integer: true },
+  timeoutMs: { default: ATTEMPT_TIMEOUT_DEFAULT_MS, min: 1, max: 86_400_000, integer: true },
 } satisfies Record<string, Limit>;
 
 /** Shorter words of a header are too common to be blotted out of a sentence. */
@@ -95,7 +98,8 @@ function headersFor(headers: EndpointOptions["headers"], signal: Signal): Readon
   return (bySignal ? headers[signal] : headers) as Readonly<Record<string, string>>;
 }
 
-function perSignal<Value extends number | string>(
+/** The value for one signal. */
+export function perSignal<Value extends number | string>(
   value: PerSignal<Value> | undefined,
   signal: Signal,
 ): Value | undefined {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type AttemptOutcome, BreakerTransport, type Circuit } from "../../../exporters/transport/breaker.ts";
+import type { Outcome } from "../../../core/breaker.ts";
+import { BreakerTransport, type Circuit } from "../../../exporters/transport/breaker.ts";
 import type { SendAnswer } from "../../../exporters/transport/transport.ts";
 import { DELIVERED, FakeTransport, retryable, throttled } from "../../fakes/transport.ts";
 
@@ -8,17 +9,17 @@ const OPTIONS = { signal: "traces", itemCount: 3, deadlineMs: 10_000 } as const;
 
 /** Gives permits 0, 1, 2 … while it has some, and remembers what it is told. */
 class FakeCircuit implements Circuit {
-  readonly recorded: [permit: number, outcome: AttemptOutcome][] = [];
+  readonly recorded: [permit: number, outcome: Outcome][] = [];
   readonly retryAfterMs = 4_321;
   state: "open" | "half_open" = "open";
   acquired = 0;
   constructor(readonly permitCount = Infinity) {}
   acquire = () => this.acquired < this.permitCount ? this.acquired++ : -1;
-  record = (permit: number, outcome: AttemptOutcome) => this.recorded.push([permit, outcome]);
+  record = (permit: number, outcome: Outcome) => this.recorded.push([permit, outcome]);
 }
 
 // Rows that need no HTTP; the others stand in http_table_test.ts.
-const outcomes: readonly [string, SendAnswer, AttemptOutcome][] = [
+const outcomes: readonly [string, SendAnswer, Outcome][] = [
   ["delivered", DELIVERED, "success"],
   ["throttled for no time at all", throttled(0), { throttledMs: 0 }],
   ["refused by the network", retryable({ reason: "export_failed" }), "failure"],

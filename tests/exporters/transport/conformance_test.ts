@@ -4,11 +4,14 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { BreakerTransport } from "../../../exporters/transport/breaker.ts";
 import { HttpTransport } from "../../../exporters/transport/http.ts";
+import { otlpTransport } from "../../../exporters/transport/otlp_transport.ts";
 import { RetryTransport } from "../../../exporters/transport/retry.ts";
 import type { SendAnswer, SendOptions, Transport } from "../../../exporters/transport/transport.ts";
 
 const BODY = new Uint8Array([1, 2, 3]);
 const OPTIONS: SendOptions = { signal: "traces", itemCount: 3, deadlineMs: 5_000 };
+const URL_OF_ALL = "http://collector:4318/";
+const ENDPOINTS = { traces: URL_OF_ALL, metrics: URL_OF_ALL, logs: URL_OF_ALL };
 const STATUSES = new Set([
   "delivered",
   "throttled",
@@ -29,6 +32,7 @@ const makers: Readonly<Record<string, (fetch: Fetch) => Transport>> = {
   "http with gzip": (fetch) => http(fetch, "gzip"),
   "breaker(http)": (fetch) => new BreakerTransport(http(fetch), open()),
   "retry(http)": (fetch) => new RetryTransport(http(fetch), IMPATIENT),
+  "otlpTransport": (fetch) => otlpTransport({ endpoints: ENDPOINTS, fetch, ...IMPATIENT, circuit: { cooldownMs: 1 } }),
   "retry(breaker(http))": (fetch) => new RetryTransport(new BreakerTransport(http(fetch), open()), IMPATIENT),
 };
 
@@ -111,8 +115,7 @@ for (const [name, make] of Object.entries(makers)) {
 }
 
 function http(fetch: Fetch, compression: "none" | "gzip" = "none"): Transport {
-  const url = "http://collector:4318/";
-  return new HttpTransport({ endpoints: { traces: url, metrics: url, logs: url }, fetch, compression });
+  return new HttpTransport({ endpoints: ENDPOINTS, fetch, compression });
 }
 
 /** A circuit that lets everything pass. */

@@ -1,8 +1,9 @@
 /** The HTTP column of the answer table, row by row: what a status means for the data, and what the circuit is told. */
 
 import assert from "node:assert/strict";
+import type { Outcome } from "../../../core/breaker.ts";
 import type { Signal } from "../../../exporters/signal.ts";
-import { type AttemptOutcome, outcomeOf } from "../../../exporters/transport/breaker.ts";
+import { outcomeOf } from "../../../exporters/transport/breaker.ts";
 import { HttpTransport, type HttpTransportOptions } from "../../../exporters/transport/http.ts";
 import type { SendAnswer } from "../../../exporters/transport/transport.ts";
 import { concat, field, varintField } from "../../fakes/otlp_bytes.ts";
@@ -13,7 +14,7 @@ const ENDPOINTS = {
   logs: "http://collector:4318/v1/logs",
 };
 const AFTER_7_S = { "retry-after": "7" };
-const THROTTLED: AttemptOutcome = { throttledMs: 7_000 };
+const THROTTLED: Outcome = { throttledMs: 7_000 };
 
 interface Row {
   readonly title: string;
@@ -22,7 +23,7 @@ interface Row {
   readonly succeeded?: readonly Signal[];
   readonly options?: Partial<HttpTransportOptions>;
   readonly answer: (status: number) => Partial<Record<string, unknown>>;
-  readonly outcome: AttemptOutcome;
+  readonly outcome: Outcome;
 }
 
 const rows: readonly Row[] = [
