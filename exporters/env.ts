@@ -10,10 +10,13 @@ export interface OtlpEnvironment {
   readonly endpoints?: Readonly<Record<Signal, string>>;
   /** The signals for which an endpoint is set, by the base or by a variable of their own. */
   readonly signals: readonly Signal[];
+  /** Header values by name, in lower case. */
   readonly headers: Readonly<Record<Signal, Readonly<Record<string, string>>>>;
   /** How long one attempt may take, in milliseconds. */
   readonly timeoutMs: Readonly<Record<Signal, number>>;
+  /** How bodies are compressed. */
   readonly compression: Readonly<Record<Signal, Compression>>;
+  /** How telemetry is written on the wire. */
   readonly protocol: Readonly<Record<Signal, OtlpProtocol>>;
   /** One sentence for each value that cannot be used, naming its variable and never a secret. The default stands in for it. */
   readonly warnings: readonly string[];

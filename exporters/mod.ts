@@ -30,6 +30,20 @@ export { CircuitOpenError } from "./circuit_open_error.ts";
 export type { ExportObserver } from "./export_observer.ts";
 export type { Report } from "./isolation.ts";
 
+export {
+  type OtlpTransport,
+  otlpTransport,
+  type OtlpTransportOptions,
+  TRANSPORT_CIRCUIT,
+} from "./transport/otlp_transport.ts";
+export { HttpTransport, type HttpTransportOptions } from "./transport/http.ts";
+export type { Compression, PerSignal } from "./transport/http_endpoint.ts";
+export { BreakerTransport, type Circuit } from "./transport/breaker.ts";
+export { RetryTransport, type RetryTransportOptions } from "./transport/retry.ts";
+export { RetryBudget } from "./transport/retry_budget.ts";
+export type { SendAnswer, SendOptions, Transport } from "./transport/transport.ts";
+export { type Environment, type OtlpEnvironment, otlpFromEnvironment, type OtlpProtocol } from "./env.ts";
+
 export type { CountByReason, Reason } from "./reason.ts";
 export type { Signal } from "./signal.ts";
 export type { Sleep } from "./sleep.ts";

@@ -6,9 +6,11 @@ import { brokenAnswer, unsentAnswer } from "./unsent.ts";
 export interface Circuit {
   /** A permit, or a negative number for a refusal. */
   acquire(): number;
+  /** Takes a permit back, with what became of the call. */
   record(permit: number, outcome: Outcome): unknown;
   /** Milliseconds until a call may pass, by what is known now. */
   readonly retryAfterMs: number;
+  /** Reading it changes nothing. */
   readonly state: CircuitState;
 }
 
@@ -30,11 +32,13 @@ export class BreakerTransport implements Transport {
   readonly #circuit: Circuit;
   #closed = false;
 
+  /** Guards `inner` with `circuit`. */
   constructor(inner: Transport, circuit: Circuit) {
     this.#inner = inner;
     this.#circuit = circuit;
   }
 
+  /** Sends if the circuit lets it. */
   async send(body: Uint8Array, options: SendOptions): Promise<SendAnswer> {
     // Asked first: a permit that is not used would hold up a probe.
     const unsent = unsentAnswer(options, this.#closed);
@@ -50,6 +54,7 @@ export class BreakerTransport implements Transport {
     }
   }
 
+  /** Closes what is inside; the circuit stays as it is. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#inner.close();

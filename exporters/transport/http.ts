@@ -19,7 +19,7 @@ export interface HttpTransportOptions {
   readonly endpoints: Readonly<Record<Signal, string>>;
   /** Headers for every request, such as `authorization`. @default {{}} */
   readonly headers?: PerSignal<Readonly<Record<string, string>>>;
-  /** @default {"none"} */
+  /** How bodies are made smaller. @default {"none"} */
   readonly compression?: PerSignal<Compression>;
   /** How long one attempt may take, the answer's body included, in milliseconds, 1 to 86 400 000. @default {10_000} */
   readonly timeoutMs?: PerSignal<number>;
@@ -29,7 +29,7 @@ export interface HttpTransportOptions {
   readonly responseBytesMax?: number;
   /** What `User-Agent` begins with. @default {"Breakwater/<version>"} */
   readonly product?: string;
-  /** @default {globalThis.fetch} */
+  /** What makes the requests. @default {globalThis.fetch} */
   readonly fetch?: typeof globalThis.fetch;
   /** The clock that reads `Retry-After` dates. @default {systemClock} */
   readonly clock?: Clock;
@@ -73,6 +73,8 @@ export class HttpTransport implements Transport {
   readonly #attempts = new Set<Promise<SendAnswer>>();
 
   /**
+   * Checks the options; connects to nothing yet.
+   *
    * @throws {TypeError} When an endpoint is no `http:` or `https:` URL, or a header cannot be sent.
    * @throws {RangeError} When a number is outside its range.
    */
@@ -89,6 +91,7 @@ export class HttpTransport implements Transport {
     this.#clock = options.clock ?? systemClock;
   }
 
+  /** Makes one attempt. */
   async send(body: Uint8Array, options: SendOptions): Promise<SendAnswer> {
     const attempt = this.#attempt(body, options).catch(brokenAnswer);
     this.#attempts.add(attempt);
@@ -99,6 +102,7 @@ export class HttpTransport implements Transport {
     }
   }
 
+  /** Ends the attempts in flight. Idle connections belong to `fetch`. */
   async close(): Promise<void> {
     this.#closing.abort();
     await Promise.all(this.#attempts);

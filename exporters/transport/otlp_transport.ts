@@ -16,6 +16,7 @@ export interface OtlpTransportOptions extends HttpTransportOptions, RetryTranspo
 
 /** A transport with the circuit that guards it. */
 export interface OtlpTransport extends Transport {
+  /** What guards it: its state, its counters, its transitions. */
   readonly breaker: CircuitBreaker;
 }
 

@@ -16,9 +16,9 @@ export interface RetryTransportOptions {
   readonly budget?: RetryBudget;
   /** Numbers from 0 to 1 for the jitter. @default {Math.random} */
   readonly random?: () => number;
-  /** @default {systemClock} */
+  /** What deadlines and the budget are measured with. @default {systemClock} */
   readonly clock?: Clock;
-  /** @default {a timer that does not keep the process alive} */
+  /** What waits. @default {a timer that does not keep the process alive} */
   readonly sleep?: Sleep;
 }
 
@@ -42,7 +42,11 @@ export class RetryTransport implements Transport {
   readonly #closing = new AbortController();
   readonly #sends = new Set<Promise<SendAnswer>>();
 
-  /** @throws {RangeError} When a back-off is outside its range. */
+  /**
+   * Retries what `inner` says can be sent again.
+   *
+   * @throws {RangeError} When a back-off is outside its range.
+   */
   constructor(inner: Transport, options: RetryTransportOptions = {}) {
     const { initialBackoffMs, maxBackoffMs } = options;
     const limits = withinLimits("create retry transport", { initialBackoffMs, maxBackoffMs }, LIMITS);
@@ -54,6 +58,7 @@ export class RetryTransport implements Transport {
     this.#budget = options.budget ?? new RetryBudget(this.#clock);
   }
 
+  /** Sends, and sends again, until the answer is final or `deadlineMs` is too near. */
   async send(body: Uint8Array, options: SendOptions): Promise<SendAnswer> {
     const unsent = unsentAnswer(options, this.#closing.signal.aborted);
     if (unsent !== undefined) return unsent;
@@ -69,6 +74,7 @@ export class RetryTransport implements Transport {
     }
   }
 
+  /** Ends waits and attempts, and closes what is inside. */
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#inner.close();

@@ -19,6 +19,7 @@ export class RetryBudget {
   #fifths = FREE;
   #refilledAtMs: number;
 
+  /** A budget with its free part filled. */
   constructor(clock: Clock = systemClock) {
     this.#clock = clock;
     this.#refilledAtMs = clock.nowMs();
