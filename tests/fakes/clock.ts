@@ -61,6 +61,6 @@ export class FakeClock implements Clock {
 }
 
 /** Lets promises that are ready run, and what they make ready, a bounded number of times. */
-export async function settle(turns = 20): Promise<void> {
+export async function settle(turns = 200): Promise<void> {
   for (let turn = 0; turn < turns; turn++) await Promise.resolve();
 }

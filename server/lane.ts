@@ -1,0 +1,372 @@
+import type { JournalEntry } from "../exporters/journal/journal.ts";
+import { ITEM_NAMES, type Signal } from "../exporters/signal.ts";
+import type { SendAnswer } from "../exporters/transport/transport.ts";
+import { brokenAnswer } from "../exporters/transport/unsent.ts";
+import type { LaneStatus } from "./health.ts";
+import { type LaneOptions, type LaneSetup, laneSetup } from "./lane_options.ts";
+import { LaneNotes } from "./lane_notes.ts";
+import { type ParkedRecord, PoisonWatch } from "./lane_poison.ts";
+import { type Job, LaneSettler } from "./lane_settler.ts";
+import { OTLP_REQUESTS } from "./otlp_requests.ts";
+
+/** Even a lane that has nothing to do comes round this often, so that one that is stuck can be told from one that sleeps. */
+export const HEARTBEAT_MS = 10_000;
+
+/** A transport answers within its deadline plus scheduling. One that does not is not waited for longer than this. */
+const ANSWER_GRACE_MS = 1000;
+
+/** What a lane waits for when nothing can be sent now. */
+interface Rest {
+  /** At most so long, in milliseconds. */
+  readonly ms: number;
+  /** Whether a new record ends the wait. */
+  readonly untilWork: boolean;
+}
+
+const UNTIL_WORK: Rest = { ms: Infinity, untilWork: true };
+const UNTIL_ANSWER: Rest = { ms: Infinity, untilWork: false };
+
+/** The name of a lane, and of its circuit, in logs. */
+export function laneName(signal: Signal, destination: string): string {
+  return `${signal} -> ${destination}`;
+}
+
+/**
+ * The way of one signal to one destination: takes records from its cursor, sends them through its circuit, and settles
+ * each by the answer. While the circuit is closed several merged requests are in flight; otherwise one record, the oldest,
+ * is the probe. What fails is given back and waits: for the back-off, for the circuit's deadline, for the destination.
+ *
+ * ```
+ *   cursor ──take──► merge ──permit──► send ──answer──► verdict ──► acknowledge
+ *     ▲                                                    │
+ *     └───────────────── give back, wait ◄─────────────────┘
+ * ```
+ */
+export class Lane {
+  readonly signal: Signal;
+  readonly name: string;
+  readonly #setup: LaneSetup;
+  readonly #notes = new LaneNotes();
+  readonly #poison: PoisonWatch;
+  readonly #settler: LaneSettler;
+  readonly #jobs = new Map<Job, Promise<void>>();
+  readonly #ending = new AbortController();
+  #waking = new AbortController();
+  #running: Promise<void> | undefined;
+  #drainUntilMs = Infinity;
+  #loopDueAtMs = Infinity;
+
+  /**
+   * @throws {RangeError} When a number is outside its range.
+   * @throws {TypeError} When one is no number.
+   */
+  constructor(options: LaneOptions) {
+    this.#setup = laneSetup(options, OTLP_REQUESTS);
+    this.signal = options.signal;
+    this.name = laneName(options.signal, options.destination.name);
+    this.#poison = new PoisonWatch(this.#setup);
+    this.#settler = new LaneSettler(this.name, this.#setup, this.#notes, this.#poison);
+    this.#setup.breaker.onTransition(({ from, to, reason }) => this.#settler.transitioned(from, to, reason));
+  }
+
+  /** Begins to send. Does nothing when the lane has begun already. */
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /**
+   * Sends what it can, ends what is in flight at the deadline, and drops what is left, as `shutdown`. Ends sooner when
+   * nothing is left, or when nothing can be sent before the deadline. Never rejects; later calls wait for the first.
+   *
+   * @param deadlineMs How long that may take, in milliseconds from now.
+   */
+  drain(deadlineMs: number): Promise<void> {
+    this.#drainUntilMs = Math.min(this.#drainUntilMs, this.#setup.clock.nowMs() + deadlineMs);
+    this.start();
+    this.#waking.abort();
+    return this.#running ?? Promise.resolve();
+  }
+
+  /** How the lane stands. Reading has no side effects. */
+  status(): LaneStatus {
+    const { breaker, destination, cursor } = this.#setup;
+    const { lastSuccessAtMs, lastFailureAtMs, lastFailure, failureCount, suspended, misconfigured } = this.#settler;
+    return {
+      destination: destination.name,
+      signal: this.signal,
+      circuitState: breaker.state,
+      throttled: breaker.throttled || destination.floorMs > 0,
+      suspended,
+      misconfigured,
+      inFlightCount: this.#jobs.size,
+      parkedCount: this.#poison.parked.length,
+      queued: cursor.queued,
+      lastSuccessAtMs,
+      lastFailureAtMs,
+      lastFailure,
+      failureCount,
+      openedCount: breaker.counters.opened,
+      retryInMs: this.#pauseMs(),
+      loopDueAtMs: this.#loopDueAtMs,
+    };
+  }
+
+  async #run(): Promise<void> {
+    for (;;) {
+      const rest = this.#startWhatMayStart();
+      if (this.#mayEnd(rest)) break;
+      await this.#rest(rest);
+    }
+    await this.#finish();
+  }
+
+  /** Starts sends until none may start. A fault of our own costs a wait, never the lane. */
+  #startWhatMayStart(): Rest {
+    try {
+      for (;;) {
+        const rest = this.#startOne();
+        if (rest !== "started") return rest;
+      }
+    } catch (error) {
+      this.#setup.log("error", `${this.name}: ${String(error)}`);
+      return { ms: this.#setup.backoffMs, untilWork: false };
+    }
+  }
+
+  #startOne(): Rest | "started" {
+    const { breaker, clock, destination } = this.#setup;
+    if (this.#settler.suspendedForMs > 0) {
+      this.#rejectWhatWaits();
+      return UNTIL_WORK;
+    }
+    const pauseMs = this.#pauseMs();
+    if (pauseMs > 0) return { ms: pauseMs, untilWork: false };
+    const probing = breaker.state !== "closed" || this.#settler.misconfigured || this.#settler.suspended;
+    if (this.#jobs.size >= (probing ? 1 : this.#setup.inFlightMax)) return UNTIL_ANSWER;
+
+    const job = this.#pick(probing);
+    if (job === undefined) {
+      const parked = this.#nextParked();
+      return parked === undefined ? UNTIL_WORK : { ms: parked.nextAttemptAtMs - clock.nowMs(), untilWork: true };
+    }
+    // Probes are exempt: they are rare by themselves, and the way back.
+    const isRetry = !probing && job.entries.some((entry) => this.#notes.get(entry)?.isRetry);
+    if (isRetry && !destination.retryBudget.take()) {
+      this.#putBack(job);
+      return { ms: this.#setup.backoffMs, untilWork: false };
+    }
+    if (!isRetry) destination.retryBudget.earn();
+    const permit = breaker.acquire();
+    if (permit < 0) {
+      this.#putBack(job);
+      return { ms: Math.max(breaker.retryAfterMs, 1), untilWork: false };
+    }
+    const sent = this.#carry(job, permit);
+    this.#jobs.set(job, sent);
+    return "started";
+  }
+
+  /** How long nothing may be sent, in milliseconds. */
+  #pauseMs(): number {
+    const { breaker, clock, destination } = this.#setup;
+    const untilOwnMs = breaker.state === "closed"
+      ? this.#settler.notBeforeMs - clock.nowMs()
+      : this.#jobs.size > 0
+      ? 0
+      : breaker.retryAfterMs;
+    return Math.max(0, untilOwnMs, destination.floorMs);
+  }
+
+  /** What to send next: a parked record whose turn it is, a probe, or as much as may be merged. */
+  #pick(probing: boolean): Job | undefined {
+    const { clock } = this.#setup;
+    const parked = this.#nextParked();
+    if (!probing && parked !== undefined && parked.nextAttemptAtMs <= clock.nowMs()) {
+      return this.#parkedJob(parked);
+    }
+    const job = probing ? this.#pickProbe() : this.#pickBatch();
+    // A circuit that opened when the queue ran empty: only what is parked can show that the backend is back.
+    if (job === undefined && probing && parked !== undefined) return this.#parkedJob(parked);
+    return job;
+  }
+
+  #pickBatch(): Job | undefined {
+    const { mergeBytesMax, mergeItemsMax, mergeRecordsMax } = this.#setup;
+    for (;;) {
+      const entries = this.#take(this.#notes.nextIsAlone ? 1 : mergeRecordsMax, mergeItemsMax, mergeBytesMax);
+      if (entries.length === 0) return undefined;
+      const fresh = this.#settler.dropExpired(entries);
+      if (fresh.length > 0) return this.#job("batch", fresh, []);
+    }
+  }
+
+  /** The oldest record, unmerged; after several failures with the same one, a record behind it. */
+  #pickProbe(): Job | undefined {
+    const head = this.#takeOneFresh();
+    if (head === undefined) return undefined;
+    const picked = [head];
+    const index = this.#poison.probeIndex(head.sequence);
+    while (picked.length <= index) {
+      const next = this.#takeOneFresh();
+      if (next === undefined) break;
+      picked.push(next);
+    }
+    return this.#job("probe", picked.slice(-1), picked.slice(0, -1));
+  }
+
+  #takeOneFresh(): JournalEntry | undefined {
+    for (;;) {
+      const entries = this.#take(1, Infinity, Infinity);
+      if (entries.length === 0) return undefined;
+      const [entry] = this.#settler.dropExpired(entries);
+      if (entry !== undefined) return entry;
+    }
+  }
+
+  #take(recordCountMax: number, itemCountMax: number, bytesMax: number): readonly JournalEntry[] {
+    const entries = this.#setup.cursor.take({ recordCountMax, itemCountMax, bytesMax });
+    const [first] = entries;
+    if (first !== undefined) this.#notes.taken(first, (sequence) => this.#isInHand(sequence));
+    return entries;
+  }
+
+  #isInHand(sequence: number): boolean {
+    const isIt = (entry: JournalEntry) => entry.sequence === sequence;
+    return this.#poison.parked.some(({ entry }) => isIt(entry)) ||
+      [...this.#jobs.keys()].some(({ entries }) => entries.some(isIt));
+  }
+
+  #parkedJob(parked: ParkedRecord): Job {
+    return { ...this.#job("parked", [parked.entry], []), parked };
+  }
+
+  #job(kind: Job["kind"], entries: readonly JournalEntry[], skipped: readonly JournalEntry[]): Job {
+    const [first] = entries;
+    const piece = entries.length === 1 && first !== undefined ? this.#notes.get(first)?.pieces?.[0] : undefined;
+    const itemCount = piece?.itemCount ?? entries.reduce((sum, entry) => sum + entry.itemCount, 0);
+    const wasClosed = this.#setup.breaker.state === "closed";
+    return { kind, entries, skipped, parked: undefined, piece, itemCount, wasClosed, settled: false };
+  }
+
+  #putBack({ kind, entries, skipped }: Job): void {
+    if (kind !== "parked") this.#settler.giveBack([...skipped, ...entries]);
+  }
+
+  /** One parked record at a time: it is expected to fail, perhaps slowly. */
+  #nextParked(): ParkedRecord | undefined {
+    return this.#poison.inFlight === undefined ? this.#poison.next() : undefined;
+  }
+
+  async #carry(job: Job, permit: number): Promise<void> {
+    const { clock } = this.#setup;
+    const startedAtMs = clock.nowMs();
+    if (job.parked !== undefined) job.parked.inFlight = true;
+    try {
+      this.#countRedelivered(job);
+      const answer = await this.#answerTo(job);
+      if (!job.settled) this.#settler.conclude(job, permit, answer, clock.nowMs() - startedAtMs);
+    } catch (error) {
+      this.#setup.log("error", `${this.name}: ${String(error)}`);
+    } finally {
+      this.#jobs.delete(job);
+      if (job.parked !== undefined) job.parked.inFlight = false;
+      this.#waking.abort();
+    }
+  }
+
+  /** An attempt whose answer was lost may have arrived: now that it is sent again, there may be two of it. */
+  #countRedelivered(job: Job): void {
+    for (const entry of job.entries) {
+      const note = this.#notes.get(entry);
+      if (note === undefined || note.lostItems === 0) continue;
+      this.#setup.cursor.countRedelivered(note.lostItems);
+      note.lostItems = 0;
+    }
+  }
+
+  /** Sends. Resolves always, even where a transport breaks its word and throws, or never answers. */
+  async #answerTo(job: Job): Promise<SendAnswer> {
+    const { attemptTimeoutMs, destination, hopId, requests, sleep } = this.#setup;
+    const answered = new AbortController();
+    const noAnswer = sleep(attemptTimeoutMs + ANSWER_GRACE_MS, answered.signal).then((): SendAnswer => ({
+      status: "retryable",
+      reason: "deadline",
+      message: `no answer in ${attemptTimeoutMs + ANSWER_GRACE_MS} ms`,
+      answerLost: true,
+    }));
+    try {
+      const [first] = job.entries;
+      const body = job.piece?.body ??
+        (job.entries.length === 1 && first !== undefined
+          ? first.payload
+          : requests.merge(job.entries.map((entry) => entry.payload)));
+      const hops = first?.hops ?? "";
+      const send = destination.send(body, {
+        signal: this.signal,
+        itemCount: job.itemCount,
+        deadlineMs: attemptTimeoutMs,
+        abort: this.#ending.signal,
+        headers: { "breakwater-hop": hops === "" ? hopId : `${hops}, ${hopId}` },
+      });
+      return await Promise.race([send, noAnswer]);
+    } catch (error) {
+      return brokenAnswer(error);
+    } finally {
+      answered.abort();
+    }
+  }
+
+  /** While suspended nothing is held: this destination will never take it. */
+  #rejectWhatWaits(): void {
+    const { mergeRecordsMax } = this.#setup;
+    for (const { entry } of this.#poison.clear("at_rest")) this.#settler.reject(entry, "unsupported");
+    for (;;) {
+      const entries = this.#take(mergeRecordsMax, Infinity, Infinity);
+      if (entries.length === 0) return;
+      for (const entry of entries) this.#settler.reject(entry, "unsupported");
+    }
+  }
+
+  /** Sleeps until there may be something to do. */
+  async #rest({ ms, untilWork }: Rest): Promise<void> {
+    const { clock, cursor, sleep } = this.#setup;
+    const restMs = Math.min(ms, HEARTBEAT_MS, Math.max(0, this.#drainUntilMs - clock.nowMs()));
+    this.#loopDueAtMs = clock.nowMs() + restMs;
+    const waking = this.#waking = new AbortController();
+    const waits = [sleep(restMs, waking.signal)];
+    if (untilWork) waits.push(cursor.untilSomethingWaits(waking.signal));
+    await Promise.race(waits);
+    waking.abort();
+  }
+
+  /** Whether a draining lane has done what it can before its deadline. */
+  #mayEnd({ ms, untilWork }: Rest): boolean {
+    const leftMs = this.#drainUntilMs - this.#setup.clock.nowMs();
+    if (leftMs <= 0) return true;
+    if (leftMs === Infinity || this.#jobs.size > 0) return false;
+    return ms >= leftMs || (untilWork && this.#poison.parked.length === 0);
+  }
+
+  async #finish(): Promise<void> {
+    const { cursor, log, sleep } = this.#setup;
+    this.#ending.abort();
+    if (this.#jobs.size > 0) {
+      const answered = new AbortController();
+      await Promise.race([Promise.all(this.#jobs.values()), sleep(ANSWER_GRACE_MS, answered.signal)]);
+      answered.abort();
+    }
+    const left: JournalEntry[] = this.#poison.clear("all").map(({ entry }) => entry);
+    for (const job of this.#jobs.keys()) {
+      job.settled = true;
+      left.push(...job.skipped, ...(job.kind === "parked" ? [] : job.entries));
+    }
+    for (;;) {
+      const entries = cursor.take({ recordCountMax: Infinity, itemCountMax: Infinity, bytesMax: Infinity });
+      if (entries.length === 0) break;
+      left.push(...entries);
+    }
+    const itemCount = left.reduce((sum, entry) => sum + this.#settler.drop(entry, "shutdown"), 0);
+    if (itemCount > 0) log("warning", `${this.name}: dropped ${itemCount} ${ITEM_NAMES[this.signal]} at shutdown`);
+    this.#loopDueAtMs = Infinity;
+  }
+}

@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { Harbour } from "../fakes/harbour.ts";
+import { answers, noAnswer, ScriptedTransport } from "../fakes/backend.ts";
+
+Deno.test("draining a healthy lane sends what waits and ends as soon as nothing is left", async () => {
+  const harbour = new Harbour();
+  const { lane } = harbour.berth("a");
+  await harbour.receiveFrom("", [1, 2]);
+  const drained = lane.drain(10_000);
+  await harbour.advance(0);
+  await drained;
+  assert.equal(harbour.clock.nowMs(), 0);
+  assert.equal(harbour.balance("a").delivered, 2);
+  assert.equal(harbour.clock.sleeperCount, 0);
+});
+
+Deno.test("draining ends what is in flight at the deadline, and what is left is dropped as shutdown", async () => {
+  const harbour = new Harbour({ inFlightMax: 2, mergeRecordsMax: 1 });
+  const { lane } = harbour.berth("a", noAnswer);
+  await harbour.receive([1], [2], [3], [4]);
+  let ended = false;
+  const drained = lane.drain(3000).then(() => ended = true);
+  await harbour.advance(2999);
+  assert.equal(ended, false);
+  await harbour.advance(1);
+  await drained;
+  const { dropped, queued, balanced } = harbour.balance("a");
+  assert.deepEqual({ dropped, queued, balanced }, { dropped: { shutdown: 4 }, queued: 0, balanced: true });
+});
+
+Deno.test("a drain waits for the circuit's probe when that comes before its deadline", async () => {
+  const harbour = new Harbour({ failureThreshold: 1, cooldownMs: 5000 });
+  const { lane, transport } = harbour.berth("a", () => answers.retryable());
+  await harbour.receive([1]);
+  transport.script = () => answers.delivered();
+  const drained = lane.drain(10_000);
+  await harbour.advance(5000);
+  await drained;
+  assert.equal(harbour.balance("a").delivered, 1);
+});
+
+Deno.test("a drain does not wait for a probe that comes after its deadline", async () => {
+  const harbour = new Harbour({ failureThreshold: 1, cooldownMs: 30_000 });
+  const { lane } = harbour.berth("a", () => answers.retryable());
+  await harbour.receive([1]);
+  const drained = lane.drain(10_000);
+  await harbour.advance(0);
+  await drained;
+  assert.deepEqual(harbour.balance("a").dropped, { shutdown: 1 });
+});
+
+Deno.test("a transport that ignores the abort cannot hold up the end, and its late answer changes nothing", async () => {
+  const harbour = new Harbour();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const { lane, transport } = harbour.berth("a");
+  transport.send = () => promise.then(() => answers.delivered());
+  await harbour.receive([1, 2]);
+  const drained = lane.drain(1000);
+  await harbour.advance(0);
+  await harbour.advance(2000);
+  await drained;
+  resolve();
+  await harbour.advance(0);
+  const { delivered, dropped, balanced } = harbour.balance("a");
+  assert.deepEqual({ delivered, dropped, balanced }, { delivered: 0, dropped: { shutdown: 2 }, balanced: true });
+});
+
+Deno.test("a drain counts what the queue, the flight and the parking place hold, once each; a second one is the same", async () => {
+  const harbour = new Harbour({ inFlightMax: 1, cooldownMaxMs: 5000 });
+  const { lane, transport } = harbour.berth(
+    "a",
+    ({ items }) => items[0] === 66 ? answers.retryable() : answers.delivered(),
+  );
+  await harbour.receive([66], [1]);
+  await harbour.advance(23_000);
+  assert.equal(lane.status().parkedCount, 1);
+  transport.script = noAnswer;
+  await harbour.receive([2], [3]);
+  const both = [lane.drain(100), lane.drain(50_000)];
+  await harbour.advance(100);
+  await Promise.all(both);
+  const { delivered, dropped, queued, balanced } = harbour.balance("a");
+  assert.deepEqual({ delivered, dropped, queued, balanced }, {
+    delivered: 1,
+    dropped: { shutdown: 3 },
+    queued: 0,
+    balanced: true,
+  });
+  assert.equal(harbour.log.filter((line) => line.includes("at shutdown")).length, 1);
+});
+
+Deno.test("a lane that never started drains at once", async () => {
+  const harbour = new Harbour();
+  const { lane, transport } = harbour.berth("a");
+  assert.ok(transport instanceof ScriptedTransport);
+  const drained = lane.drain(0);
+  await harbour.advance(0);
+  await drained;
+});

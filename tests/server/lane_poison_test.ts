@@ -1,0 +1,163 @@
+import assert from "node:assert/strict";
+import { Harbour } from "../fakes/harbour.ts";
+import { answers, type Script } from "../fakes/backend.ts";
+
+const POISON = 66;
+const CHOKES_ON_POISON: Script = ({ items }) => items.includes(POISON) ? answers.retryable(true) : answers.delivered();
+
+Deno.test("a poison head stops its lane for four probes: then the record behind it passes, and it is parked", async () => {
+  const harbour = new Harbour({ inFlightMax: 1, cooldownMaxMs: 5000 });
+  const { transport, lane, breaker } = harbour.berth("a", CHOKES_ON_POISON);
+  await harbour.receive([POISON], [1], [2]);
+  await harbour.advance(3000); // Three failures of the merged request open the circuit.
+  assert.equal(breaker.state, "open");
+  const before = transport.sent.length;
+  await harbour.advance(15_000);
+  assert.deepEqual(transport.bodies.slice(before), [[POISON], [POISON], [POISON]]);
+  await harbour.advance(5000);
+  assert.deepEqual(transport.bodies.slice(before + 3, before + 6), [[1], [POISON], [2]]);
+  assert.equal(breaker.state, "closed");
+  assert.equal(lane.status().parkedCount, 1);
+  assert.equal(harbour.balance("a").delivered, 2);
+  assert.equal(harbour.balance("a").queued, 1, "what is parked still waits");
+});
+
+Deno.test("a parked record is retried alone, five times with a back-off, and given up for its last reason", async () => {
+  const harbour = new Harbour({ inFlightMax: 1, cooldownMaxMs: 5000 });
+  const { transport, lane, breaker } = harbour.berth("a", CHOKES_ON_POISON);
+  await harbour.receive([POISON], [1]);
+  await harbour.advance(120_000);
+  const { delivered, rejected, queued, balanced } = harbour.balance("a");
+  assert.deepEqual({ delivered, rejected, queued, balanced }, {
+    delivered: 1,
+    rejected: { export_failed: 1 },
+    queued: 0,
+    balanced: true,
+  });
+  assert.equal(lane.status().parkedCount, 0);
+  assert.equal(breaker.state, "closed", "what is known to fail does not open the circuit");
+  const afterPark = transport.sent.slice(transport.bodies.findIndex((items) => items[0] === 1) + 1);
+  assert.deepEqual(afterPark.map(({ items }) => items), Array(5).fill([POISON]));
+  const waits = afterPark.map(({ atMs }, index) => atMs - (afterPark[index - 1]?.atMs ?? atMs));
+  assert.deepEqual(waits, [0, 1000, 2000, 4000, 8000]);
+});
+
+Deno.test("a parked record that passes after all is delivered", async () => {
+  const harbour = new Harbour({ inFlightMax: 1, cooldownMaxMs: 5000 });
+  const { transport } = harbour.berth("a", CHOKES_ON_POISON);
+  await harbour.receive([POISON], [1]);
+  await harbour.advance(25_000);
+  assert.equal(harbour.balance("a").delivered, 1);
+  transport.script = () => answers.delivered();
+  await harbour.advance(10_000);
+  assert.equal(harbour.balance("a").delivered, 2);
+  assert.equal(harbour.balance("a").queued, 0);
+});
+
+Deno.test("an outage gives up nothing: a parked record's failures count only while the circuit is closed", async () => {
+  const harbour = new Harbour({ inFlightMax: 1, cooldownMaxMs: 5000 });
+  const { transport } = harbour.berth("a", CHOKES_ON_POISON);
+  await harbour.receive([POISON], [1]);
+  await harbour.advance(23_000);
+  assert.equal(harbour.balance("a").delivered, 1);
+  transport.script = () => answers.retryable();
+  await harbour.receive([2], [3]);
+  await harbour.advance(600_000);
+  assert.equal(harbour.balance("a").queued, 3);
+  transport.script = () => answers.delivered();
+  await harbour.advance(60_000);
+  assert.equal(harbour.balance("a").delivered, 4);
+});
+
+Deno.test("an outage alone parks nothing for good: all is delivered when the backend is back", async () => {
+  const harbour = new Harbour();
+  const { transport } = harbour.berth("a", () => answers.retryable());
+  await harbour.receive(...Array.from({ length: 40 }, (_, item) => [item]));
+  await harbour.advance(3_600_000);
+  transport.script = () => answers.delivered();
+  await harbour.advance(60_000);
+  assert.equal(harbour.balance("a").delivered, 40);
+});
+
+Deno.test("several poison records in a row are stepped over, one after another", async () => {
+  const harbour = new Harbour({ inFlightMax: 1, cooldownMaxMs: 5000 });
+  harbour.berth("a", CHOKES_ON_POISON);
+  await harbour.receive([POISON], [POISON], [POISON], [1], [2]);
+  await harbour.advance(300_000);
+  const { delivered, rejected, queued } = harbour.balance("a");
+  assert.deepEqual({ delivered, rejected, queued }, { delivered: 2, rejected: { export_failed: 3 }, queued: 0 });
+});
+
+Deno.test("more poison than may be parked still does not stop the lane", async () => {
+  const harbour = new Harbour({ inFlightMax: 1, cooldownMaxMs: 5000, parkedRecordsMax: 2 });
+  harbour.berth("a", CHOKES_ON_POISON);
+  await harbour.receive([POISON], [POISON], [1], [POISON], [2], [3]);
+  await harbour.advance(600_000);
+  const { delivered, rejected, queued } = harbour.balance("a");
+  assert.deepEqual({ delivered, rejected, queued }, { delivered: 3, rejected: { export_failed: 3 }, queued: 0 });
+});
+
+Deno.test("poison among requests in flight never opens the circuit, and is found and parked all the same", async () => {
+  const harbour = new Harbour({ inFlightMax: 4, mergeRecordsMax: 2 });
+  const { breaker, transport } = harbour.berth("a", CHOKES_ON_POISON);
+  await harbour.receive([1], [POISON], [2], [3], [4], [5]);
+  for (let second = 0; second < 4; second++) {
+    await Promise.all([10, 11, 12, 13].map((item) => harbour.receiveFrom("", [item])));
+    await harbour.advance(1000);
+  }
+  assert.deepEqual(transport.bodies.filter((items) => items.includes(POISON)).slice(0, 5), [
+    [1, POISON],
+    [1, POISON],
+    [1, POISON],
+    [POISON],
+    [POISON],
+  ]);
+  await harbour.advance(120_000);
+  assert.equal(breaker.counters.opened, 0);
+  const { delivered, rejected, queued } = harbour.balance("a");
+  assert.deepEqual({ delivered, rejected, queued }, { delivered: 21, rejected: { export_failed: 1 }, queued: 0 });
+});
+
+Deno.test("poison that looks like a misconfiguration is stepped over too", async () => {
+  const harbour = new Harbour({ inFlightMax: 1, cooldownMaxMs: 5000 });
+  harbour.berth("a", ({ items }) => items.includes(POISON) ? answers.misconfigured("http_403") : answers.delivered());
+  await harbour.receive([POISON], [1], [2]);
+  await harbour.advance(300_000);
+  const { delivered, rejected, queued } = harbour.balance("a");
+  assert.deepEqual({ delivered, rejected, queued }, { delivered: 2, rejected: { http_403: 1 }, queued: 0 });
+});
+
+Deno.test("with nothing else to send, a parked record is the probe that closes the circuit", async () => {
+  const harbour = new Harbour({ inFlightMax: 1, cooldownMaxMs: 5000, recordAgeMaxMs: 0 });
+  const { transport, breaker } = harbour.berth("a", CHOKES_ON_POISON);
+  await harbour.receive([POISON], [1]);
+  await harbour.advance(23_000);
+  transport.script = ({ items }) => items.includes(POISON) ? answers.retryable() : answers.backendFailed();
+  await harbour.receive([2]);
+  await harbour.receive([3]);
+  await harbour.receive([4]);
+  assert.equal(breaker.state, "open");
+  transport.script = () => answers.delivered();
+  await harbour.advance(5000);
+  assert.equal(breaker.state, "closed");
+  assert.equal(harbour.balance("a").delivered, 2);
+  assert.equal(harbour.balance("a").queued, 0);
+});
+
+Deno.test("what is in flight is not crowded out of the parking place, nor is a record that fails now and then", async () => {
+  const harbour = new Harbour({ inFlightMax: 4, mergeRecordsMax: 1, parkedRecordsMax: 1, backoffMs: 10 });
+  let turn = 0;
+  harbour.berth("a", async () => {
+    await harbour.clock.sleep(5);
+    return turn++ % 3 === 0 ? answers.delivered() : answers.retryable();
+  });
+  for (let item = 0; item < 40; item++) {
+    await harbour.receive([item]);
+    await harbour.advance(1);
+  }
+  await harbour.advance(3_600_000);
+  const { delivered, queued, balanced } = harbour.balance("a");
+  assert.deepEqual({ queued, balanced }, { queued: 0, balanced: true });
+  assert.ok(delivered >= 35, `${delivered} of 40 delivered by a backend that takes every third request`);
+  assert.deepEqual(harbour.log.filter((line) => line.includes("RangeError")), []);
+});
