@@ -99,7 +99,8 @@ Deno.test("Through a collector that refuses, hangs, throttles and recovers, ever
     while (answer.status !== "delivered") answer = await transport.send(BODY, { ...SEND, deadlineMs: 10_000 });
     delivered += 3;
   }
-  assert.equal(collector.items.traces, delivered);
+  // At least once: an attempt that was given up may still have been read after the recovery.
+  assert.ok(collector.items.traces >= delivered, `${collector.items.traces} of ${delivered} arrived`);
   assert.equal(transport.breaker.state, "closed");
   await transport.close();
 });
