@@ -14,12 +14,12 @@ const TWO_TO_28 = 268_435_456;
  */
 export function keepsTrace(traceId: Uint8Array, ratio: number): boolean {
   // 56 bits are more than a number holds, so both sides are compared in halves of 28. And 1 - ratio would lose digits of a
-  // small ratio, so it is asked whether 2^56 - 1 - R < ratio x 2^56, where 2^56 - 1 - R is R with its bits inverted.
+  // small ratio, so it is asked whether 2^56 - 1 - R, which is R with its bits inverted, is below the whole part of ratio x 2^56.
   const [a, b, c, d, e, f, g] = traceId.subarray(RANDOM_BYTES_START);
   const invertedHigh = TWO_TO_28 - 1 - (a << 20 | b << 12 | c << 4 | d >>> 4);
   const invertedLow = TWO_TO_28 - 1 - ((d & 0x0f) << 24 | e << 16 | f << 8 | g);
   const bound = ratio * TWO_TO_28;
   const boundHigh = Math.floor(bound);
   if (invertedHigh !== boundHigh) return invertedHigh < boundHigh;
-  return invertedLow < (bound - boundHigh) * TWO_TO_28;
+  return invertedLow < Math.floor((bound - boundHigh) * TWO_TO_28);
 }

@@ -342,7 +342,8 @@ export const REQUESTS: Readonly<Record<Signal, Message>> = {
   logs: messageOf("ExportLogsServiceRequest"),
 };
 
-function messageOf(name: MessageName): Message {
+/** A message by its name. */
+export function messageOf(name: MessageName): Message {
   return MESSAGES.find((message) => message.name === name)!;
 }
 

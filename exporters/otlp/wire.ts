@@ -15,6 +15,9 @@ export const DEPTH_MAX = 100;
 const TAG_BYTES_MAX = 5;
 const SIZE_BYTES_MAX = 5;
 const VALUE_BYTES_MAX = 10;
+
+/** Up to here writing byte by byte is the faster way; its length takes one byte. */
+const SHORT_TEXT_LENGTH_MAX = 48;
 const TWO_TO_32 = 4_294_967_296;
 
 /** What came in cannot be decoded: the sender's mistake, for good. The message says what, where, and what was expected. */
@@ -226,10 +229,29 @@ export class WireWriter {
   /** Writes a length and the text in UTF-8. */
   string(text: string): void {
     const mark = this.open();
+    // A short ASCII text, as most are, is written faster here than by the platform's encoder.
+    if (text.length <= SHORT_TEXT_LENGTH_MAX && this.#ascii(text)) {
+      this.#bytes[mark - 1] = text.length;
+      return;
+    }
     // A UTF-16 unit takes at most 3 bytes in UTF-8.
     this.#reserve(text.length * 3);
     this.#length += this.#encoder.encodeInto(text, this.#bytes.subarray(this.#length)).written;
     this.close(mark);
+  }
+
+  /** Writes the text if it is ASCII; otherwise nothing. */
+  #ascii(text: string): boolean {
+    this.#reserve(text.length);
+    const bytes = this.#bytes;
+    const start = this.#length;
+    for (let index = 0; index < text.length; index++) {
+      const unit = text.charCodeAt(index);
+      if (unit > 0x7f) return false;
+      bytes[start + index] = unit;
+    }
+    this.#length = start + text.length;
+    return true;
   }
 
   /** Begins something whose length goes before it and is not known yet. */
