@@ -129,7 +129,7 @@ export class GuardedExport<Batch> {
     const { breaker } = this.#settings;
     try {
       const permit = breaker.acquire();
-      return permit >= 0 ? permit : new CircuitOpenError(breaker.name, breaker.retryAfterMs);
+      return permit >= 0 ? permit : new CircuitOpenError(breaker.name, breaker.state, breaker.retryAfterMs);
     } catch (error) {
       return asError(error); // A breaker that was taken apart throws. The traced program must not notice.
     }

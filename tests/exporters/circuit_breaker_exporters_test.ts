@@ -129,6 +129,7 @@ for (const kind of KINDS) {
     assert.deepEqual(scene.wrapped.account, { accepted: 5, delivered: 5, dropped: {}, queued: 0 });
     assert.equal(scene.wrapped.breaker.state, "closed");
     assert.equal(scene.wrapped.breaker.name, kind.signal);
+    assert.equal(scene.clock.sleeperCount, 0, "the timer of the deadline is gone");
   });
 
   // deno-fmt-ignore
@@ -305,6 +306,26 @@ for (const kind of KINDS) {
     assert.equal(scene.wrapped.account.dropped.circuit_open, 9);
   });
 
+  test("P1-06 a refusal while a probe is under way says so", () => {
+    const scene = new Scene(kind, fake.hangs);
+    scene.fail(3);
+    scene.export();
+    const [{ error }] = scene.export();
+    assert.ok(error instanceof CircuitOpenError);
+    assert.match(error.message, /is half-open and its probe is under way, another may pass in \d+ ms at the latest$/);
+  });
+
+  test("P1-04 a result from before the circuit opened is delivered, and does not close it", () => {
+    const scene = new Scene(kind, fake.hangs);
+    const answers = scene.export(5);
+    scene.fail(3);
+    scene.inner.callbacks[0]({ code: 0 });
+    assert.deepEqual(answers, [{ code: 0 }]);
+    assert.equal(scene.wrapped.breaker.state, "open");
+    assert.equal(scene.wrapped.breaker.counters.stale, 1);
+    assert.equal(scene.wrapped.account.delivered, 5);
+  });
+
   test("P1-07 forceFlush while open resolves at once without asking the inner exporter", async () => {
     const scene = new Scene(kind);
     scene.inner.flushes = () => new Promise(() => {});
@@ -326,12 +347,14 @@ for (const kind of KINDS) {
     };
     await assert.rejects(scene.wrapped.forceFlush(), { message: "Cannot flush the inner exporter: not ready" });
 
-    scene.inner.flushes = () => new Promise(() => {});
+    // It rejects after the time is up: that must not come up as an unhandled rejection.
+    scene.inner.flushes = () => scene.clock.sleep(2 * TIMEOUT_MS).then(() => throwIt("too late"));
     const silent = assert.rejects(scene.wrapped.forceFlush(), {
       message: "Cannot flush the inner exporter: no answer within 1000 ms",
     });
     await scene.clock.advance(TIMEOUT_MS);
     await silent;
+    await scene.clock.advance(TIMEOUT_MS);
     assert.equal(scene.clock.sleeperCount, 0, "no timer is left");
     assert.equal(scene.wrapped.breaker.state, "closed", "a flush is not an export");
   });
