@@ -110,10 +110,10 @@ export class CircuitBreaker {
   constructor(options?: CircuitBreakerOptions);
   constructor(options: CircuitBreakerOptions | Joining = {}) {
     if (options instanceof Joining) {
+      this.#core = coreOf(options.handle);
       this.name = options.handle.name;
       this.#clock = options.clock;
       this.#memory = options.handle.memory;
-      this.#core = coreOf(options.handle);
       this.#base = options.handle.base;
       this.#originMs = options.originMs;
     } else {

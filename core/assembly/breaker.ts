@@ -21,8 +21,8 @@ import {
   REFUSED_COUNT, SEED, slotOf, STALE_COUNT, STATE_MASK, stateOf, SUCCESS_COUNT, SUCCESS_THRESHOLD, THROTTLE_MAX_MS,
   THROTTLED_COUNT, TICKET_MAX, TOLD, TOLD_FIRST, WAY_MASK, WAY_SHIFT, wayOf, WORD,
 } from "./layout";
-import { floorMs, leaseDeadline, plannedDeadline, probeDeadline, raiseFloor, renewLease } from "./deadlines";
-import { AGAIN, FIRST, issue, mark } from "./tickets";
+import { floorMs, isLater, leaseDeadline, plannedDeadline, probeDeadline, raiseFloor, renewLease } from "./deadlines";
+import { AGAIN, FIRST, isMarked, issue, mark } from "./tickets";
 
 // What `acquire` answers instead of a permit.
 export const REFUSED: f64 = -1;
@@ -90,12 +90,11 @@ export function isBreaker(base: usize): bool {
 export function acquire(base: usize, attachment: u32, nowMs: f64): f64 {
   if (attachment >= ATTACHMENTS_MAX) return REFUSED; // detached
   const w = atomic.load<u64>(base, WORD);
-  if (stateOf(w) == CLOSED) return issue(slotOf(base, attachment), attachment, w);
-  if (!(nowMs >= 0)) return NEEDS_TIME;
+  if (!(nowMs >= 0)) return stateOf(w) == CLOSED ? issue(slotOf(base, attachment), attachment, w) : NEEDS_TIME;
   return acquireProbe(base, attachment, w, <u64>nowMs);
 }
 
-/** The same while the circuit is not closed: this call is an attempt, and may become a probe. */
+/** The same with the time: while the circuit is not closed this call is an attempt, and may become a probe. */
 function acquireProbe(base: usize, attachment: u32, w: u64, nowMs: u64): f64 {
   const slot = slotOf(base, attachment);
   store<i32>(slot, 0, TOLD);
@@ -156,17 +155,20 @@ export function record(
   let w = atomic.load<u64>(base, WORD);
   if (!(nowMs >= 0) && needsTime(base, w, generation, outcome)) return RECORD_NEEDS_TIME;
 
+  const issuer = slotOf(base, <u32>(bits >> ATTACHMENT_SHIFT) & (ATTACHMENTS_MAX - 1));
+  if (generation != generationOf(w)) {
+    // Too late to say how the backend is; not too late to say when it wants to be asked again.
+    if (!marked && isMarked(issuer, bits & TICKET_MAX)) return duplicate(slot);
+    if (outcome == THROTTLED && stateOf(w) != CLOSED) raiseFloor(base, openingOf(w), <u64>nowMs + pauseMs(base, throttledMs));
+    return stale(slot);
+  }
   if (!marked) {
-    const issuer = slotOf(base, <u32>(bits >> ATTACHMENT_SHIFT) & (ATTACHMENTS_MAX - 1));
     const first = mark(issuer, bits & TICKET_MAX);
-    if (first == AGAIN) {
-      count(slot, DUPLICATE_COUNT);
-      return DUPLICATE;
-    }
+    if (first == AGAIN) return duplicate(slot);
     if (first != FIRST) return stale(slot);
   }
   // The most usual of all results, without a loop.
-  if (outcome == SUCCESS && generation == generationOf(w) && (w & (STATE_MASK | FAILURES_MASK)) == CLOSED) {
+  if (outcome == SUCCESS && (w & (STATE_MASK | FAILURES_MASK)) == CLOSED) {
     count(slot, SUCCESS_COUNT);
     return APPLIED;
   }
@@ -188,7 +190,7 @@ function apply(base: usize, slot: usize, w: u64, generation: u64, outcome: i32, 
     if (!(nowMs >= 0) && needsTime(base, w, generation, outcome)) return MARKED_NEEDS_TIME;
     const state = stateOf(w);
     if (generation != generationOf(w) || state == OPEN || (state == HALF_OPEN && inFlightOf(w) == 0)) {
-      // Too late to say how the backend is; not too late to say when it wants to be asked again.
+      // Another thread changed the state since the ticket was marked.
       if (outcome == THROTTLED && state != CLOSED) raiseFloor(base, openingOf(w), now + pauseMs(base, throttledMs));
       return stale(slot);
     }
@@ -243,6 +245,11 @@ function apply(base: usize, slot: usize, w: u64, generation: u64, outcome: i32, 
   return STALE; // never reached: the loop ends by returning
 }
 
+function duplicate(slot: usize): i32 {
+  count(slot, DUPLICATE_COUNT);
+  return DUPLICATE;
+}
+
 function stale(slot: usize): i32 {
   count(slot, STALE_COUNT);
   return STALE;
@@ -258,13 +265,13 @@ function pauseMs(base: usize, throttledMs: f64): u64 {
 function countAttempt(base: usize, w: u64): i64 {
   if (load<u32>(base, PROBE_EVERY_NTH) == 0) return -1;
   let a = atomic.load<u64>(base, ATTEMPTS);
-  while (true) {
+  while (!isLater(ownerOf(a), openingOf(w), OPENING_MAX)) {
     const attempt: u64 = ownerOf(a) == openingOf(w) ? msOf(a) : 0;
     const seen = atomic.cmpxchg<u64>(base, a, deadlineWord(openingOf(w), attempt + 1), ATTEMPTS);
     if (seen == a) return <i64>attempt;
     a = seen;
   }
-  return -1; // never reached: the loop ends by returning
+  return -1; // `w` is of an opening that is over: this call is refused as it would have been then
 }
 
 /** The word of the next generation: `w` in another state, with nothing in flight. From closed it begins an opening. */

@@ -113,7 +113,7 @@ function within(address: usize, d: u64, latestMs: u64): u64 {
 
 /** True when `a` comes after `b` in a count that wraps at `mask`. */
 // @ts-ignore: decorator
-@inline function isLater(a: u64, b: u64, mask: u64): bool {
+@inline export function isLater(a: u64, b: u64, mask: u64): bool {
   const ahead = (a - b) & mask;
   return ahead != 0 && ahead <= mask >> 1;
 }

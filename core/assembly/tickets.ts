@@ -74,3 +74,10 @@ export function release(base: usize, attachment: u32): void {
   }
   return UNKNOWN; // never reached: the loop ends by returning
 }
+
+/** True when a ticket is known to have come back. */
+export function isMarked(slot: usize, ticket: u64): bool {
+  const age = (load<u64>(slot, ISSUED) - 1 - ticket) & TICKET_MAX;
+  const seen = atomic.load<u64>(slot + TICKETS + (<usize>((ticket >> 5) & TICKET_WORDS_MASK) << 3));
+  return age < TICKETS_REMEMBERED && seen >> 32 == ticket >> 5 && (seen >> (ticket & 31) & 1) != 0;
+}

@@ -138,7 +138,7 @@ spec("a probe's result that comes after its lease is stale", { ...BY_TIME, failu
   [151,     "lost ok",       "stale half_open"],
   [152,     "ask",           "refused half_open"],
   [153,     "found ok",      "applied closed"],
-  [154,     "lost fail",     "duplicate closed"],
+  [154,     "lost fail",     "stale closed"],
 ]);
 
 // deno-fmt-ignore
@@ -174,6 +174,9 @@ spec("a call's second result is a duplicate, in each state", { ...BY_TIME, failu
   [100,     "ask q",         "passed"],
   [100,     "ask",           "refused"],
   [100,     "p ok",          "duplicate half_open"],
+  [100,     "q fail",        "applied open"],
+  [100,     "q fail",        "duplicate open"],
+  [100,     "a fail",        "duplicate open"],
 ]);
 
 // deno-fmt-ignore

@@ -159,12 +159,12 @@ export class BreakerModel {
       circuit.counters.duplicate!++;
       return "duplicate";
     }
-    call.recorded = true;
     const pauseMs = typeof outcome === "object" ? pauseOf(outcome.throttledMs, circuit.options.throttleMaxMs) : 0;
     if (call.generation !== circuit.generation) {
       if (typeof outcome === "object" && circuit.state !== "closed") circuit.pause(pauseMs, nowMs);
       return this.#stale();
     }
+    call.recorded = true;
     if (typeof outcome === "object") this.#throttled(pauseMs, nowMs);
     else if (outcome === "failure") this.#failed(nowMs);
     else if (outcome === "success") this.#succeeded(nowMs);

@@ -1,0 +1,199 @@
+/** One circuit and several threads. */
+
+import assert from "node:assert/strict";
+import { Worker } from "node:worker_threads";
+import { CircuitBreaker, type CircuitBreakerOptions } from "../../core/breaker.ts";
+import type { Clock } from "../../core/clock.ts";
+import { ARRIVED, CELLS, clockOf, type Journey, NOW_MS, PASSED, ROUND, type Task } from "./breaker_worker.ts";
+
+const WORKERS = 3;
+
+/** Calls that each roaming worker makes: enough for thousands of half-open episodes. */
+const CALLS = 3_000;
+
+/** The wall clock counts whole milliseconds, and each side reads it once. */
+const SKEW_MAX_MS = 5;
+
+Deno.test("P1-05 at each of 2 000 half-open episodes exactly one of three workers' 60 calls passes", async () => {
+  const rounds = 2_000;
+  const { breaker, cells } = circuit({ cooldownMs: 100, cooldownBackoff: 1 });
+  const racing = Array.from(
+    { length: WORKERS },
+    () => start<number>(breaker, cells, { does: "race", rounds, asksPerRound: 20 }),
+  );
+  const passes: number[] = [];
+  for (let round = 1; round <= rounds; round++) {
+    if (breaker.state === "closed") breaker.record(breaker.acquire(), "failure");
+    Atomics.add(cells, NOW_MS, 100);
+    release(cells);
+    gather(cells);
+    passes.push(Atomics.exchange(cells, PASSED, 0));
+    release(cells);
+    gather(cells);
+  }
+  assert.deepEqual(passes.filter((count) => count !== 1), []);
+  const wins = await Promise.all(racing.map(({ answer }) => answer));
+  assert.equal(wins.reduce((sum, count) => sum + count), rounds);
+  for (const { worker } of racing) await worker.terminate();
+});
+
+Deno.test("workers that call at random make one history: each generation once, one probe for each half-open", async () => {
+  const { breaker, cells } = circuit({ failureThreshold: 3, probeEveryNth: 7, cooldownMs: 3, cooldownMaxMs: 9 });
+  const roaming = Array.from(
+    { length: WORKERS },
+    (_, index) => start<Journey>(breaker, cells, { does: "roam", calls: CALLS, seed: index + 1 }),
+  );
+  gather(cells);
+  release(cells);
+  const journeys = await Promise.all(roaming.map(({ answer }) => answer));
+  for (const { worker } of roaming) await worker.terminate();
+
+  const history = journeys.flatMap(({ transitions }) => transitions).sort(([a], [b]) => a - b);
+  assert.ok(history.length > 1_000, `${history.length} changes of state are too few to show anything`);
+  assert.deepEqual(
+    history.filter(([generation], index) => generation !== index + 2),
+    [],
+    "each generation begins once",
+  );
+  assert.deepEqual(
+    history.filter(([, from], index) => from !== (history[index - 1]?.[2] ?? "closed")),
+    [],
+    "each change begins where the last one ended",
+  );
+  const permitsOf = new Map<number, number>();
+  for (const generation of journeys.flatMap(({ generations }) => generations)) {
+    permitsOf.set(generation, (permitsOf.get(generation) ?? 0) + 1);
+  }
+  const permits = (to: string) =>
+    history.filter(([, , state]) => state === to).map(([generation]) => permitsOf.get(generation));
+  assert.deepEqual(permits("half_open").filter((count) => count !== 1), []);
+  assert.deepEqual(permits("open").filter((count) => count !== undefined), []);
+
+  const sum = (answer: keyof Journey["answers"]) => journeys.reduce((total, { answers }) => total + answers[answer], 0);
+  const { counters } = breaker;
+  assert.equal(sum("duplicate"), 0);
+  assert.ok(sum("stale") > 0, "no call outlived its generation: the workers did not meet");
+  assert.equal(counters.leaseExpired, 0, "no probe was lost");
+  assert.equal(counters.refused, sum("refused"));
+  assert.equal(counters.stale, sum("stale"));
+  assert.equal(counters.successes + counters.failures + counters.throttled, sum("applied"));
+  assert.equal(counters.transitions, history.length);
+  assert.equal(counters.permitted, WORKERS * CALLS);
+});
+
+Deno.test("a worker killed with the only probe in its hand: the circuit heals when the lease ends", async () => {
+  const { breaker, cells } = circuit({ cooldownMs: 100, probeLeaseMs: 500 });
+  breaker.record(breaker.acquire(), "failure");
+  Atomics.store(cells, NOW_MS, 100);
+  const { worker, answer } = start<number>(breaker, cells, { does: "hold" });
+  const lost = await answer;
+  assert.ok(lost >= 0);
+  await worker.terminate();
+  Atomics.store(cells, NOW_MS, 599);
+  assert.ok(breaker.acquire() < 0);
+  Atomics.store(cells, NOW_MS, 600);
+  const permit = breaker.acquire();
+  assert.ok(permit >= 0);
+  assert.equal(breaker.record(lost, "failure"), "stale");
+  assert.equal(breaker.record(permit, "success"), "applied");
+  assert.equal(breaker.state, "closed");
+});
+
+Deno.test("a worker's idea of the time is the maker's, on the real clocks", async () => {
+  const breaker = new CircuitBreaker({
+    failureThreshold: 1,
+    probeEveryNth: 0,
+    cooldownMs: 3_600_000,
+    cooldownMaxMs: 3_600_000,
+  });
+  breaker.record(breaker.acquire(), "failure");
+  const before = breaker.retryAfterMs;
+  const { worker, answer } = start<number>(breaker, new Int32Array(new SharedArrayBuffer(4 * CELLS)), {
+    does: "tell the wait",
+  });
+  const theirs = await answer;
+  const after = breaker.retryAfterMs;
+  await worker.terminate();
+  assert.ok(
+    theirs <= before + SKEW_MAX_MS && theirs >= after - SKEW_MAX_MS,
+    `${theirs} is not from ${after} to ${before}`,
+  );
+});
+
+Deno.test("the wall clock may be stepped between two starts: shared time does not follow it", () => {
+  const world = { ms: 10_000, wallMs: 1_700_000_000_000 };
+  const clockFrom = (originMs: number): Clock => ({
+    nowMs: () => world.ms - originMs + 0.25,
+    wallMs: () => Math.floor(world.wallMs + world.ms),
+  });
+  const maker = clockFrom(0);
+  const breaker = new CircuitBreaker({
+    failureThreshold: 1,
+    probeEveryNth: 0,
+    cooldownMs: 1_000,
+    cooldownJitter: 0,
+    clock: maker,
+  });
+  breaker.record(breaker.acquire(), "failure");
+  for (const stepMs of [0, 3_600_000, -7_200_000, 1]) {
+    world.wallMs += stepMs;
+    world.ms += 100;
+    const joined = CircuitBreaker.attach(breaker.handle, { clock: clockFrom(world.ms - 3) });
+    // And one who joins by the handle of one who joined.
+    const later = CircuitBreaker.attach(joined.handle, { clock: clockFrom(world.ms - 50.5) });
+    for (const { retryAfterMs } of [joined, later]) {
+      assert.ok(Math.abs(retryAfterMs - breaker.retryAfterMs) <= 1, `${retryAfterMs} and ${breaker.retryAfterMs}`);
+    }
+  }
+});
+
+Deno.test("a deadline written by a thread with a wrong clock is brought back to the longest wait", () => {
+  const { breaker, cells } = circuit({ cooldownMs: 100, cooldownMaxMs: 400, probeLeaseMs: 50, throttleMaxMs: 300 });
+  const ahead: Clock = { nowMs: () => 9_000_000, wallMs: () => 9_000_000 };
+  const wrong = CircuitBreaker.attach({ ...breaker.handle, wallAheadMs: 0 }, { clock: ahead });
+  wrong.record(wrong.acquire(), { throttledMs: 300 });
+  assert.equal(breaker.retryAfterMs, 400);
+  Atomics.store(cells, NOW_MS, 400);
+  assert.ok(breaker.acquire() >= 0);
+});
+
+/** A circuit whose time and workers a test moves through an array of cells. */
+function circuit(options: CircuitBreakerOptions): { breaker: CircuitBreaker; cells: Int32Array } {
+  const cells = new Int32Array(new SharedArrayBuffer(4 * CELLS));
+  const clock = clockOf(cells);
+  return {
+    breaker: new CircuitBreaker({
+      failureThreshold: 1,
+      probeEveryNth: 0,
+      cooldownJitter: 0,
+      seed: 1,
+      clock,
+      ...options,
+    }),
+    cells,
+  };
+}
+
+function start<T>(breaker: CircuitBreaker, cells: Int32Array, task: Task): { worker: Worker; answer: Promise<T> } {
+  const workerData = { handle: breaker.handle, task, cells: cells.buffer };
+  const worker = new Worker(new URL("./breaker_worker.ts", import.meta.url), { workerData });
+  const answer = new Promise<T>((resolve, reject) => {
+    worker.once("message", resolve);
+    worker.once("error", reject);
+  });
+  return { worker, answer };
+}
+
+/** Lets all workers go on. */
+function release(cells: Int32Array): void {
+  Atomics.add(cells, ROUND, 1);
+  Atomics.notify(cells, ROUND);
+}
+
+/** Waits until all workers have come to where they wait for the next release. */
+function gather(cells: Int32Array): void {
+  for (let arrived = 0; arrived < WORKERS; arrived = Atomics.load(cells, ARRIVED)) {
+    assert.notEqual(Atomics.wait(cells, ARRIVED, arrived, 60_000), "timed-out", "a worker does not come back");
+  }
+  Atomics.store(cells, ARRIVED, 0);
+}

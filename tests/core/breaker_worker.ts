@@ -1,0 +1,118 @@
+/** A worker that shares a circuit with the tests of breaker_sharing_test.ts, and does what it is told. */
+
+import { parentPort, workerData } from "node:worker_threads";
+import { CircuitBreaker, type CircuitBreakerHandle } from "../../core/breaker.ts";
+import type { Clock } from "../../core/clock.ts";
+
+/** Cells of the array that all share. */
+export const NOW_MS = 0;
+export const ROUND = 1;
+export const ARRIVED = 2;
+export const PASSED = 3;
+export const NAPS = 4;
+export const CELLS = 5;
+
+/** What a worker is to do. */
+export type Task =
+  | { readonly does: "race"; readonly rounds: number; readonly asksPerRound: number }
+  | { readonly does: "roam"; readonly calls: number; readonly seed: number }
+  | { readonly does: "hold" }
+  | { readonly does: "tell the wait" };
+
+/** What a worker is given. */
+export interface Assignment {
+  readonly handle: CircuitBreakerHandle;
+  readonly task: Task;
+  readonly cells: SharedArrayBuffer;
+}
+
+/** What a roaming worker did. */
+export interface Journey {
+  /** Its changes of state: [generation, from, to]. */
+  readonly transitions: (readonly [number, string, string])[];
+  /** The generations of its permits, in their order. */
+  readonly generations: number[];
+  readonly answers: Readonly<Record<"refused" | "applied" | "stale" | "duplicate", number>>;
+}
+
+/** Time as the tests move it, for all threads. */
+export function clockOf(cells: Int32Array): Clock {
+  const nowMs = () => Atomics.load(cells, NOW_MS);
+  return { nowMs, wallMs: nowMs };
+}
+
+/** The generation of a permit, as assembly/layout.ts draws it. */
+export function generationOf(permit: number): number {
+  return Math.floor(permit / 2 ** 33);
+}
+
+if (parentPort !== null && workerData?.task !== undefined) {
+  const { handle, task, cells } = workerData as Assignment;
+  // Listening keeps it alive until it is terminated: what a worker posts as it ends may be lost.
+  parentPort.on("message", () => {});
+  parentPort.postMessage(work(handle, task, new Int32Array(cells)));
+}
+
+function work(handle: CircuitBreakerHandle, task: Task, cells: Int32Array): unknown {
+  if (task.does === "tell the wait") return CircuitBreaker.attach(handle).retryAfterMs;
+  const breaker = CircuitBreaker.attach(handle, { clock: clockOf(cells) });
+  if (task.does === "race") return race(breaker, task.rounds, task.asksPerRound, cells);
+  if (task.does === "roam") return roam(breaker, task.calls, task.seed, cells);
+  return breaker.acquire();
+}
+
+/** In each round all ask at the same moment; who passes says so, and ends the episode when all have asked. */
+function race(breaker: CircuitBreaker, rounds: number, asksPerRound: number, cells: Int32Array): number {
+  let passed = 0;
+  for (let round = 1; round <= rounds; round++) {
+    while (Atomics.load(cells, ROUND) < 2 * round - 1) Atomics.wait(cells, ROUND, 2 * round - 2);
+    const permits: number[] = [];
+    for (let ask = 0; ask < asksPerRound; ask++) {
+      const permit = breaker.acquire();
+      if (permit >= 0) permits.push(permit);
+    }
+    Atomics.add(cells, PASSED, permits.length);
+    arrive(cells);
+    while (Atomics.load(cells, ROUND) < 2 * round) Atomics.wait(cells, ROUND, 2 * round - 1);
+    for (const permit of permits) breaker.record(permit, round % 2 === 0 ? "success" : "failure");
+    passed += permits.length;
+    arrive(cells);
+  }
+  return passed;
+}
+
+function arrive(cells: Int32Array): void {
+  Atomics.add(cells, ARRIVED, 1);
+  Atomics.notify(cells, ARRIVED);
+}
+
+/** Calls as fast as it can, with outcomes by chance, moving the time that all share. */
+function roam(breaker: CircuitBreaker, calls: number, seed: number, cells: Int32Array): Journey {
+  const transitions: [number, string, string][] = [];
+  breaker.onTransition(({ generation, from, to }) => transitions.push([generation, from, to]));
+  const generations: number[] = [];
+  const answers = { refused: 0, applied: 0, stale: 0, duplicate: 0 };
+  let luck = seed;
+  arrive(cells);
+  Atomics.wait(cells, ROUND, 0);
+  while (generations.length < calls) {
+    luck = (Math.imul(luck, 1664525) + 1013904223) >>> 0;
+    if (luck % 16 === 0) Atomics.add(cells, NOW_MS, 1);
+    const permit = breaker.acquire();
+    if (permit < 0) {
+      answers.refused++;
+      if (luck % 8 === 0) nap(cells);
+      continue;
+    }
+    generations.push(generationOf(permit));
+    const chance = luck >>> 28;
+    if (luck % 8 === 0) nap(cells);
+    answers[breaker.record(permit, chance < 9 ? "failure" : chance < 15 ? "success" : { throttledMs: 1 })]++;
+  }
+  return { transitions, generations, answers };
+}
+
+/** Lets the others find the circuit as it is now, also where threads outnumber processors. */
+function nap(cells: Int32Array): void {
+  Atomics.wait(cells, NAPS, 0, 0.01);
+}
