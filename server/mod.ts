@@ -2,8 +2,9 @@
  * The server: OTLP in, a bounded queue, circuit breakers, OTLP out, with health and metrics beside it.
  *
  * {@linkcode readConfig} turns an environment into a checked configuration, or into every reason why it is none.
- * {@linkcode createAdminApp} is the admin listener as a function from a request to a response. Nothing here reads the
- * environment, opens a port or handles a signal by being imported: `server/main.ts` does, and is the program.
+ * {@linkcode startServer} puts the parts together and opens the ports; {@linkcode createAdminApp} is the admin listener
+ * as a function from a request to a response. Nothing here reads the environment, opens a port or handles a signal by
+ * being imported: `server/main.ts` does, and is the program.
  *
  * @example
  * ```ts
@@ -19,12 +20,14 @@
  */
 
 export type { Clock } from "../core/clock.ts";
+export type { Sleep } from "../exporters/sleep.ts";
 export type { Signal } from "../exporters/signal.ts";
 export type { AddressRange, IpAddress } from "./address.ts";
 export { type AdminApp, type AdminBindings, type AdminParts, createAdminApp, type HealthStatus } from "./app.ts";
 export { type BreakerConfig, type Config, type ConfigReading, readConfig } from "./config.ts";
 export type { Log } from "./log.ts";
 export { RateLimit, type RateLimitOptions, type RateVerdict } from "./rate_limit.ts";
+export { type FinalAccount, type RunningServer, type ServerOptions, StartError, startServer } from "./server.ts";
 export { Secret } from "./secret.ts";
 export type { Listen, ListenAddress, Rate } from "./setting_kinds.ts";
 export type { Environment } from "./setting_texts.ts";

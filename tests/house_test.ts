@@ -92,7 +92,7 @@ Deno.test("nothing is left to be finished, by its own words", () => {
   assert.deepEqual(found, []);
 });
 
-for (const entry of ["mod.ts", "core/mod.ts", "exporters/mod.ts"]) {
+for (const entry of ["mod.ts", "core/mod.ts", "exporters/mod.ts", "server/mod.ts"]) {
   Deno.test(`importing ${entry} does nothing and asks for nothing`, async () => {
     const { code, stdout, stderr } = await deno("run", "--no-prompt", "--quiet", "--config", "deno.json", entry);
     assert.equal(stderr, "");

@@ -1,0 +1,97 @@
+/** What the server needs of the runtime, and the only file in this room that knows which one it is. */
+
+import type { ListenAddress } from "./setting_kinds.ts";
+
+/** An open HTTP port. */
+export interface HttpListener {
+  /** Where it listens, with the port that it got if any was asked for. */
+  readonly address: ListenAddress;
+  /** Stops listening, lets requests in flight end for at most so long, then ends them too. */
+  close(deadlineMs: number): Promise<void>;
+}
+
+/** The signals that ask a server to end. */
+export type EndSignal = "SIGTERM" | "SIGINT";
+
+/**
+ * Serves HTTP on one port. The handler is told the IP address at the other end of each connection.
+ *
+ * @throws {Error} When the port cannot be opened, with the system's `code`, such as `EADDRINUSE`.
+ */
+export function serveHttp(
+  { host, port }: ListenAddress,
+  handler: (request: Request, peerAddress: string) => Response | Promise<Response>,
+): HttpListener {
+  const ending = new AbortController();
+  const server = Deno.serve(
+    { hostname: host, port, signal: ending.signal, onListen: () => {} },
+    (request, { remoteAddr }) => handler(request, remoteAddr.hostname),
+  );
+  return {
+    address: { host, port: server.addr.port },
+    async close(deadlineMs) {
+      const timer = setTimeout(() => ending.abort(), deadlineMs);
+      await server.shutdown();
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** The environment as it is now. */
+export function environment(): Record<string, string> {
+  return Deno.env.toObject();
+}
+
+/** What stands on the command line behind the program's name. */
+export function commandLine(): readonly string[] {
+  return Deno.args;
+}
+
+/** The process that we are. */
+export function processId(): number {
+  return Deno.pid;
+}
+
+/** Ends the process at once. */
+export function exit(code: number): never {
+  Deno.exit(code);
+}
+
+/** Runs `handler` at each SIGTERM and SIGINT, in place of the runtime's own answer. */
+export function onEndSignal(handler: (signal: EndSignal) => void): void {
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    // Windows has only one of them.
+    if (signal === "SIGTERM" && Deno.build.os === "windows") continue;
+    Deno.addSignalListener(signal, () => handler(signal));
+  }
+}
+
+/** The addresses of this machine's interfaces; none when we may not know them. */
+export function ownAddresses(): readonly string[] {
+  try {
+    return Deno.networkInterfaces().map(({ address }) => address);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) return [];
+    throw error;
+  }
+}
+
+/** Writes a line to standard output. */
+export function printLine(line: string): void {
+  write(Deno.stdout, line);
+}
+
+/** Writes a line to standard error. */
+export function logLine(line: string): void {
+  write(Deno.stderr, line);
+}
+
+/** Whole lines, at once. A reader that has gone away is no reason to stop serving. */
+function write(stream: { writeSync(bytes: Uint8Array): number }, line: string): void {
+  try {
+    let bytes = new TextEncoder().encode(`${line}\n`);
+    while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}

@@ -1,0 +1,219 @@
+import { randomUUID } from "node:crypto";
+import { type Clock, systemClock } from "../core/clock.ts";
+import { MemoryJournal } from "../exporters/journal/memory_journal.ts";
+import { type Signal, SIGNALS } from "../exporters/signal.ts";
+import { type Sleep, sleep as timerSleep } from "../exporters/sleep.ts";
+import { VERSION } from "../exporters/version.ts";
+import { Account } from "./account.ts";
+import { isUnspecified, parseIp } from "./address.ts";
+import { createAdminApp } from "./app.ts";
+import { type Config, leadsBack, shownListen } from "./config.ts";
+import { Forwarding } from "./forwarding.ts";
+import { type LaneStatus, liveness, readiness, telemetryHealth } from "./health.ts";
+import { IngestBudget } from "./ingest_budget.ts";
+import type { Log } from "./log.ts";
+import { ServerMetrics } from "./metrics.ts";
+import { type HttpListener, serveHttp } from "./platform.ts";
+import { RateLimit } from "./rate_limit.ts";
+import { OtlpHttpReceiver } from "./receive_http.ts";
+import type { Listen, ListenAddress } from "./setting_kinds.ts";
+
+/** What a server is started with besides its configuration. */
+export interface ServerOptions {
+  /** Told of what a person should know. @default {nobody is told} */
+  readonly log?: Log;
+  /** Where time comes from. @default {systemClock} */
+  readonly clock?: Clock;
+  /** How the lanes wait. @default {a timer that does not keep the process alive} */
+  readonly sleep?: Sleep;
+  /** The addresses of this machine, to know an upstream that is ourselves. @default {none are known} */
+  readonly ownAddresses?: readonly string[];
+}
+
+/** A server that receives and forwards. */
+export interface RunningServer {
+  /** Where OTLP/HTTP is received; absent when that is off. */
+  readonly otlpUrl: string | undefined;
+  /** Where health and metrics are; absent when that is off. */
+  readonly adminUrl: string | undefined;
+  /**
+   * Ends: takes nothing new, delivers what waits for as long as the configuration allows, drops the rest, closes. Later
+   * calls wait for the first.
+   */
+  drain(): Promise<FinalAccount>;
+}
+
+/** Where every item went, from the start to the end. */
+export interface FinalAccount {
+  /** Whether every equation holds. */
+  readonly balanced: boolean;
+  /** One line for each signal, and one for each signal at each destination. */
+  readonly equations: readonly string[];
+}
+
+/** Why a server did not start: its ports are taken, or lead back to itself. */
+export class StartError extends Error {
+  /** One sentence for each reason. */
+  readonly mistakes: readonly string[];
+
+  /**
+   * Makes an error of every reason.
+   *
+   * @param mistakes One sentence for each.
+   */
+  constructor(mistakes: readonly string[]) {
+    super(`Cannot start server: ${mistakes.join("; ")}`);
+    this.name = "StartError";
+    this.mistakes = mistakes;
+  }
+}
+
+/** The share of the drain that requests which are being received may take: the rest is for delivering them. */
+const RECEIVING_SHARE = 0.5;
+
+/** What a page that is being read may still take when all else has ended. */
+const ADMIN_CLOSE_MS = 500;
+
+/**
+ * Starts a server, in the order in which telemetry flows: journals, the account over them, lanes out of them, admin, and
+ * the listener that fills them last.
+ *
+ * @throws {StartError} When a port cannot be opened, or the upstream turns out to be one of them.
+ *
+ * @example
+ * ```ts
+ * import { readConfig, startServer } from "@breakwater/otel/server";
+ *
+ * const reading = readConfig({ BREAKWATER_OTLP_HTTP_LISTEN: "127.0.0.1:0", BREAKWATER_ADMIN_LISTEN: "127.0.0.1:0" });
+ * if ("config" in reading) {
+ *   const server = await startServer(reading.config);
+ *   await fetch(`${server.adminUrl}/healthz`).then((response) => response.text());
+ *   await server.drain();
+ * }
+ * ```
+ */
+export async function startServer(config: Config, options: ServerOptions = {}): Promise<RunningServer> {
+  const { log = () => {}, clock = systemClock, sleep = timerSleep, ownAddresses = [] } = options;
+  const hopId = randomUUID();
+  const journals = bySignal((signal) =>
+    new MemoryJournal(signal, { bytesMax: config.queueBytesMax, itemsMax: config.queueItemsMax })
+  );
+  const account = new Account(Object.values(journals));
+  const lanes = (): readonly LaneStatus[] => forwarding.statuses();
+  const metrics = new ServerMetrics({ account, lanes, version: VERSION, log, clock });
+  const forwarding = new Forwarding({ config, journals, hopId, observer: metrics, log, clock, sleep });
+  const state = { started: false, draining: false };
+  const receiver = new OtlpHttpReceiver({
+    journals,
+    receipts: account,
+    budget: new IngestBudget({ bytesMax: config.inflightBytesMax }),
+    hopId,
+    ingestToken: config.ingestToken?.reveal(),
+    bodyBytesMax: config.bodyBytesMax,
+    sampleRatio: config.sampleRate,
+    isDraining: () => state.draining,
+    log,
+    clock,
+  });
+  const adminApp = createAdminApp({
+    liveness: () => liveness(lanes(), clock.nowMs()),
+    readiness: () => readiness(state),
+    telemetryHealth: () => telemetryHealth(lanes(), clock.wallMs()),
+    metrics: () => metrics.exposition(),
+    rateLimit: new RateLimit({ rate: config.metricsRateLimit, trusted: config.trustedScrapers, clock }),
+    trustedProxies: config.trustedProxies,
+    hosts: adminHosts(config),
+    log,
+  });
+
+  const listeners = await openAll([
+    {
+      name: "BREAKWATER_ADMIN_LISTEN",
+      listen: config.adminListen,
+      open: (address) =>
+        Promise.resolve(serveHttp(address, (request, peer) => adminApp.fetch(request, { peerAddress: peer }))),
+    },
+    {
+      name: "BREAKWATER_OTLP_HTTP_LISTEN",
+      listen: config.otlpHttpListen,
+      open: async ({ host, port }) => {
+        await receiver.listen({ hostname: host, port });
+        return {
+          address: { host, port: receiver.address?.port ?? port },
+          close: (deadlineMs) => receiver.close(deadlineMs),
+        };
+      },
+    },
+  ], (name, listen) => leadsBack(config.upstream, { name, listen }, ownAddresses));
+  const [admin, otlp] = listeners;
+  forwarding.start();
+  state.started = true;
+  sayWhereTo(config, log);
+
+  const drain = async (): Promise<FinalAccount> => {
+    const endsAtMs = clock.nowMs() + config.drainTimeoutMs;
+    state.draining = true;
+    await otlp?.close(config.drainTimeoutMs * RECEIVING_SHARE);
+    await forwarding.drain(Math.max(0, endsAtMs - clock.nowMs()));
+    await Promise.all(Object.values(journals).map((journal) => journal.close()));
+    await admin?.close(ADMIN_CLOSE_MS);
+    return { balanced: account.balance().balanced, equations: account.equations() };
+  };
+  let drained: Promise<FinalAccount> | undefined;
+  return { otlpUrl: urlOf(otlp), adminUrl: urlOf(admin), drain: () => drained ??= drain() };
+}
+
+/** A port that is to be opened, by the setting that says where. */
+interface Opening {
+  readonly name: string;
+  readonly listen: Listen;
+  readonly open: (address: ListenAddress) => Promise<HttpListener>;
+}
+
+/** Opens all ports or none. A port that turns out to be forbidden, once it is known, counts as one that did not open. */
+async function openAll(
+  openings: readonly Opening[],
+  forbidden: (name: string, listen: Listen) => readonly string[],
+): Promise<readonly (HttpListener | undefined)[]> {
+  const opened: (HttpListener | undefined)[] = [];
+  const mistakes: string[] = [];
+  for (const { name, listen, open } of openings) {
+    try {
+      const listener = listen === "off" ? undefined : await open(listen);
+      opened.push(listener);
+      if (listener !== undefined) mistakes.push(...forbidden(name, listener.address));
+    } catch (error) {
+      const why = (error as { code?: string }).code ?? String(error);
+      mistakes.push(`${name} must be a free address of this machine, received ${shownListen(listen)} (${why})`);
+    }
+  }
+  if (mistakes.length === 0) return opened;
+  await Promise.all(opened.map((listener) => listener?.close(0)));
+  throw new StartError(mistakes);
+}
+
+/** The address that admin was told to listen on is a name for it too, unless it stands for every address. */
+function adminHosts({ adminHosts, adminListen }: Config): readonly string[] {
+  if (adminListen === "off") return adminHosts;
+  const address = parseIp(adminListen.host);
+  return address !== undefined && isUnspecified(address) ? adminHosts : [...adminHosts, adminListen.host];
+}
+
+function sayWhereTo({ upstream }: Config, log: Log): void {
+  for (const signal of SIGNALS) {
+    const endpoint = upstream?.shownEndpoints[signal];
+    if (endpoint !== undefined) log("info", `${signal} are forwarded to ${endpoint}`);
+    else if (upstream !== undefined) log("warning", `${signal} have no upstream: they are accepted and dropped`);
+  }
+  if (upstream === undefined) {
+    log("warning", "No upstream is set (OTEL_EXPORTER_OTLP_ENDPOINT): what is received is accepted and dropped");
+  }
+}
+
+function urlOf(listener: HttpListener | undefined): string | undefined {
+  return listener && `http://${shownListen(listener.address)}`;
+}
+
+function bySignal<Value>(make: (signal: Signal) => Value): Readonly<Record<Signal, Value>> {
+  return { traces: make("traces"), metrics: make("metrics"), logs: make("logs") };
+}
