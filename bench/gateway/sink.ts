@@ -1,0 +1,20 @@
+/**
+ * The far end: reads each body, answers an empty 200, and tells how many bytes it has had: requests may have been merged, bytes are the same.
+ *
+ * `deno run sink.ts` prints its URL as its first line; `GET /` answers the count.
+ */
+
+let byteCount = 0;
+const server = Deno.serve({
+  hostname: "127.0.0.1",
+  port: 0,
+  onListen: ({ port }) => console.log(`http://127.0.0.1:${port}`),
+}, async (request) => {
+  if (request.method === "GET") return new Response(String(byteCount));
+  byteCount += (await request.arrayBuffer()).byteLength;
+  return new Response(null, { headers: { "content-type": "application/x-protobuf" } });
+});
+Deno.addSignalListener("SIGTERM", async () => {
+  await server.shutdown();
+  Deno.exit(0);
+});

@@ -1,0 +1,172 @@
+/**
+ * What does the server cost beside the least that a gateway can do?
+ *
+ * Sender, gateway and sink share this machine, each in a process of its own. What counts is what arrived at the sink, and
+ * the clock runs until all of it has. The two gateways take turns, so that whatever else the machine does happens to both.
+ */
+
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { SpanKind, SpanStatusCode } from "@opentelemetry/api";
+import { ProtobufTraceSerializer } from "@opentelemetry/otlp-transformer";
+import { resourceFromAttributes } from "@opentelemetry/resources";
+import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from "@opentelemetry/sdk-trace-base";
+import { startChild } from "../demo/child.ts";
+
+/** Spans of one request: the SDK's batch. */
+const REQUEST_SPAN_COUNT = 512;
+
+/** Requests in flight: enough to keep both cores busy, as many senders would. */
+const CONCURRENCY = 8;
+
+/** How long the sender sends in one run. */
+const LOAD_MS = 2_500;
+
+/** How long the sink may wait for the rest once the sender has ended. */
+const DRAIN_BOUND_MS = 15_000;
+
+const ROUND_COUNT = 5;
+const RATIO_MIN = 0.85;
+
+/** What the rounds gave: spans a second from end to end, for each gateway. */
+export interface GatewayResult {
+  readonly bareSpansPerSecond: readonly number[];
+  readonly breakwaterSpansPerSecond: readonly number[];
+  /** Median of Breakwater over median of the bare gateway. */
+  readonly ratio: number;
+  readonly ratioMin: number;
+}
+
+if (import.meta.main) {
+  const result = await gatewayBench();
+  console.log(describe(result));
+  if (result.ratio < result.ratioMin) Deno.exitCode = 1;
+}
+
+/** Runs the rounds: under a minute. */
+export async function gatewayBench(): Promise<GatewayResult> {
+  const folder = await mkdtemp(join(tmpdir(), "gateway-bench-"));
+  try {
+    const body = requestBody();
+    const bodyPath = join(folder, "request.pb");
+    await writeFile(bodyPath, body);
+    const bare: number[] = [];
+    const breakwater: number[] = [];
+    for (let round = 0; round < ROUND_COUNT; round++) {
+      bare.push(await spansPerSecond(body, bodyPath, (sinkUrl) => startBare(sinkUrl, join(folder, "segment"))));
+      breakwater.push(await spansPerSecond(body, bodyPath, startBreakwater));
+    }
+    return {
+      bareSpansPerSecond: bare,
+      breakwaterSpansPerSecond: breakwater,
+      ratio: median(breakwater) / median(bare),
+      ratioMin: RATIO_MIN,
+    };
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** The result for people. */
+export function describe(
+  { bareSpansPerSecond, breakwaterSpansPerSecond, ratio, ratioMin }: GatewayResult,
+): string {
+  const line = (what: string, values: readonly number[]) =>
+    `  ${what.padEnd(16)} ${Math.round(median(values)).toLocaleString("en-US").padStart(9)} spans/s  ` +
+    `(${values.map((value) => `${Math.round(value / 1_000)}k`).join(" ")})`;
+  return [
+    "What does the server cost beside the least that a gateway can do? (received -> forwarded, one machine)",
+    line("bare gateway", bareSpansPerSecond),
+    line("Breakwater", breakwaterSpansPerSecond),
+    `  ratio ${ratio.toFixed(2)}, bar >= ${ratioMin}: ${ratio >= ratioMin ? "ok" : "MISSED"}`,
+  ].join("\n");
+}
+
+type Gateway = Awaited<ReturnType<typeof startBare>>;
+
+/** One run: load through a gateway to a sink, until the sink has had every byte that was accepted. */
+async function spansPerSecond(
+  body: Uint8Array,
+  bodyPath: string,
+  start: (sinkUrl: string) => Promise<Gateway>,
+): Promise<number> {
+  await using sink = startChild("../bench/gateway/sink.ts", [], {});
+  const sinkUrl = await firstLine(sink.stdout);
+  await using gateway = await start(sinkUrl);
+  const beganAtMs = performance.now();
+  await using load = startChild(
+    "../bench/gateway/load.ts",
+    [gateway.url, bodyPath, String(CONCURRENCY), String(LOAD_MS)],
+    {},
+  );
+  const { accepted, elapsedMs } = JSON.parse(await firstLine(load.stdout)) as { accepted: number; elapsedMs: number };
+  const loadEndedAtMs = performance.now();
+  const startUpMs = loadEndedAtMs - beganAtMs - elapsedMs;
+  while (Number(await (await fetch(sinkUrl)).text()) < accepted * body.length) {
+    if (performance.now() - loadEndedAtMs > DRAIN_BOUND_MS) {
+      throw new Error(`The sink has not had everything ${DRAIN_BOUND_MS} ms after the load ended`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  return accepted * REQUEST_SPAN_COUNT / (performance.now() - beganAtMs - startUpMs) * 1_000;
+}
+
+async function startBare(sinkUrl: string, file: string) {
+  const child = startChild("../bench/gateway/bare_gateway.ts", [sinkUrl, file], {});
+  return { url: await firstLine(child.stdout), [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() };
+}
+
+async function startBreakwater(sinkUrl: string) {
+  const child = startChild("../server/main.ts", [], {
+    OTEL_EXPORTER_OTLP_ENDPOINT: sinkUrl,
+    BREAKWATER_OTLP_HTTP_LISTEN: "127.0.0.1:0",
+    BREAKWATER_OTLP_GRPC_LISTEN: "off",
+    BREAKWATER_ADMIN_LISTEN: "off",
+  });
+  const ready = await firstLine(child.stdout);
+  const url = /\botlp=(\S+)/.exec(ready)?.[1];
+  if (url === undefined) throw new Error(`The server did not say that it is ready: ${ready}`);
+  return { url, [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() };
+}
+
+async function firstLine(lines: AsyncIterable<string>): Promise<string> {
+  const { value } = await lines[Symbol.asyncIterator]().next();
+  if (typeof value !== "string") throw new Error("A process of the bench ended without a word");
+  return value;
+}
+
+/** A typical request: 512 spans of one service, each with eight attributes and an event. */
+function requestBody(): Uint8Array<ArrayBuffer> {
+  const exporter = new InMemorySpanExporter();
+  const provider = new BasicTracerProvider({
+    resource: resourceFromAttributes({ "service.name": "checkout", "service.version": "1.4.2", "host.name": "web-3" }),
+    spanProcessors: [new SimpleSpanProcessor(exporter)],
+  });
+  const tracer = provider.getTracer("bench", "1.0.0");
+  for (let index = 0; index < REQUEST_SPAN_COUNT; index++) {
+    const span = tracer.startSpan("GET /orders/:id", {
+      kind: SpanKind.SERVER,
+      attributes: {
+        "http.request.method": "GET",
+        "http.response.status_code": 200,
+        "network.protocol.version": "1.1",
+        "server.address": "orders.internal.example",
+        "server.port": 8443,
+        "url.path": `/orders/${index}`,
+        "user.authenticated": true,
+        "app.retry.count": index % 3,
+      },
+    });
+    span.addEvent("cache.miss", { "cache.key": `order:${index}` });
+    span.setStatus({ code: SpanStatusCode.OK });
+    span.end();
+  }
+  const body = ProtobufTraceSerializer.serializeRequest(exporter.getFinishedSpans());
+  if (body === undefined) throw new Error("The stock serializer gave no request");
+  return new Uint8Array(body);
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
+}
