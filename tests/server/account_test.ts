@@ -26,6 +26,7 @@ Deno.test("a destination balances when accepted is delivered, rejected, quaranti
   const [, , logs] = balanced.balance().signals;
   assert.equal(logs?.destinations[0]?.balanced, true);
   assert.equal(forgotten.balance().signals[2]?.destinations[0]?.balanced, false);
+  assert.equal(forgotten.balance().signals[2]?.destinations[0]?.queued, 5, "counted, not found by subtraction");
   assert.equal(forgotten.balance().balanced, false);
 });
 

@@ -63,6 +63,7 @@ Deno.test("a transport that ignores the abort cannot hold up the end, and its la
   await harbour.advance(0);
   const { delivered, dropped, balanced } = harbour.balance("a");
   assert.deepEqual({ delivered, dropped, balanced }, { delivered: 0, dropped: { shutdown: 2 }, balanced: true });
+  assert.deepEqual(harbour.log.filter((line) => line.startsWith("error")), []);
 });
 
 Deno.test("a drain counts what the queue, the flight and the parking place hold, once each; a second one is the same", async () => {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { PoisonWatch } from "../../server/lane_poison.ts";
 import { Harbour } from "../fakes/harbour.ts";
 import { answers, type Script } from "../fakes/backend.ts";
 
@@ -137,6 +138,9 @@ Deno.test("with nothing else to send, a parked record is the probe that closes t
   await harbour.receive([3]);
   await harbour.receive([4]);
   assert.equal(breaker.state, "open");
+  transport.script = () => answers.retryable();
+  await harbour.advance(600_000);
+  assert.equal(harbour.balance("a").queued, 1, "an outage is no reason to give it up");
   transport.script = () => answers.delivered();
   await harbour.advance(5000);
   assert.equal(breaker.state, "closed");
@@ -160,4 +164,47 @@ Deno.test("what is in flight is not crowded out of the parking place, nor is a r
   assert.deepEqual({ queued, balanced }, { queued: 0, balanced: true });
   assert.ok(delivered >= 35, `${delivered} of 40 delivered by a backend that takes every third request`);
   assert.deepEqual(harbour.log.filter((line) => line.includes("RangeError")), []);
+});
+
+Deno.test("the record that has failed most is given up for want of room, unless its answer is awaited", () => {
+  const watch = new PoisonWatch({ headProbesMax: 3, parkedRecordsMax: 2, parkedFailuresMax: 5 });
+  const record = (sequence: number) => ({
+    sequence,
+    payload: new Uint8Array(),
+    itemCount: 1,
+    receivedAtMs: 0,
+    hops: "",
+  });
+  for (const sequence of [1, 2]) assert.equal(watch.park(record(sequence), 0), undefined);
+  const [first, second] = watch.parked;
+  assert.ok(first !== undefined && second !== undefined);
+  watch.parkedFailed(second, 0);
+  second.inFlight = true;
+  assert.equal(watch.park(record(3), 0), first);
+  second.inFlight = false;
+  assert.equal(watch.park(record(4), 0), second);
+});
+
+Deno.test("what failed before an outage is not held against a record after it", async () => {
+  const harbour = new Harbour({ inFlightMax: 3, mergeRecordsMax: 1 });
+  let headIs: Script = () => answers.retryable();
+  const { lane, transport, breaker } = harbour.berth("a", (sent) => {
+    if (sent.items[0] === 1) return headIs(sent);
+    return sent.items[0] === POISON ? answers.retryable() : answers.delivered();
+  });
+  const triesOfPoison = () => transport.bodies.filter(([item]) => item === POISON).length;
+  await harbour.receive([1], [POISON], [2]);
+  await harbour.receive([3]);
+  await harbour.advance(2000);
+  assert.equal(triesOfPoison(), 2);
+  headIs = () => answers.throttled(1000);
+  await harbour.receive([4]);
+  await harbour.advance(2000);
+  assert.equal(breaker.state, "open");
+  headIs = () => answers.delivered();
+  await harbour.receive([5], [6]);
+  await harbour.advance(1000);
+  assert.equal(breaker.state, "closed");
+  assert.equal(triesOfPoison(), 4);
+  assert.equal(lane.status().parkedCount, 0);
 });
