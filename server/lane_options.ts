@@ -10,7 +10,7 @@ import type { Log } from "./log.ts";
 
 /** The numbers of a lane. All times are in milliseconds. */
 export interface LaneLimits {
-  /** How long one attempt may take, 1 to 3 600 000. @default {10_000} */
+  /** How long one attempt may take, 1 to 86 400 000. @default {10_000} */
   readonly attemptTimeoutMs?: number;
   /**
    * Requests in flight while the circuit is closed, 1 to 64. Four keep a backend busy over a slow line; more only make
@@ -44,7 +44,7 @@ export interface LaneLimits {
 
 /** Defaults and ranges of a lane's numbers. */
 export const LANE_LIMITS = {
-  attemptTimeoutMs: { default: 10_000, min: 1, max: 3_600_000, integer: true },
+  attemptTimeoutMs: { default: 10_000, min: 1, max: 86_400_000, integer: true },
   inFlightMax: { default: 4, min: 1, max: 64, integer: true },
   mergeBytesMax: { default: 4_194_304, min: 1, max: 67_108_864, integer: true },
   mergeItemsMax: { default: 8192, min: 1, max: 1_000_000, integer: true },

@@ -67,7 +67,7 @@ export const SETTING_GROUPS = [
       },
       {
         name: "OTEL_EXPORTER_OTLP_TIMEOUT",
-        is: { kind: "otlp", range: "an integer in ms" },
+        is: { kind: "otlp", range: "an integer from 1 to 86400000, in ms" },
         default: "10000",
         says: "How long one attempt may take.",
         perSignal: true,

@@ -5,6 +5,7 @@ import { inspect } from "node:util";
 import { startCollector } from "../../exporters/testing/collector.ts";
 import { type Config, readConfig } from "../../server/config.ts";
 import { type RunningServer, type ServerOptions, StartError, startServer } from "../../server/server.ts";
+import { SETTINGS } from "../../server/settings.ts";
 import { FakeClock } from "../fakes/clock.ts";
 import { sendSpans } from "../fakes/otlp_client.ts";
 
@@ -200,6 +201,24 @@ Deno.test("a listener that is off is not there", async () => {
   await using noOtlp = await started({ BREAKWATER_OTLP_HTTP_LISTEN: "off" });
   assert.equal(noOtlp.otlpUrl, undefined);
   assert.equal(await statusOf(`${noOtlp.adminUrl}/readyz`), 200);
+});
+
+Deno.test("every number that a setting allows is one that the parts allow", async () => {
+  const numbers = SETTINGS.flatMap(({ name, is }) =>
+    is.kind === "integer" || is.kind === "number" ? [{ name, ...is }] : []
+  );
+  const ends = [
+    ...numbers.flatMap(({ name, min, max }) => [[name, min], [name, max]] as const),
+    ["OTEL_EXPORTER_OTLP_TIMEOUT", 1] as const,
+    ["OTEL_EXPORTER_OTLP_TIMEOUT", 86_400_000] as const,
+  ];
+  for (const [name, value] of ends) {
+    const env: Record<string, string> = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:9", [name]: `${value}` };
+    // The two depend on each other.
+    if (name === "BREAKWATER_COOLDOWN_MS") env.BREAKWATER_COOLDOWN_MAX_MS = "86400000";
+    if (name === "BREAKWATER_COOLDOWN_MAX_MS") env.BREAKWATER_COOLDOWN_MS = "1";
+    await assert.doesNotReject(async () => void await (await started(env)).drain(), `${name}=${value}`);
+  }
 });
 
 Deno.test("an upstream at one of this machine's addresses is our own listener when that is open to all of them", async () => {
