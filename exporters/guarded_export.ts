@@ -36,6 +36,15 @@ type Ending =
   | { readonly status: "delivered" }
   | { readonly status: "failed"; readonly reason: Reason; readonly error: Error; readonly outcome: Outcome };
 
+/** An export that the inner exporter has and has not answered. */
+interface Flight {
+  readonly itemCount: number;
+  /** Ends the wait for the deadline. */
+  landing: AbortController | undefined;
+  /** Resolves when the export has ended, in one way or another. */
+  landed: Promise<void> | undefined;
+}
+
 // OpenTelemetry's `ExportResultCode`: its enum is run-time code of an SDK, which is used here only as a type.
 const SUCCESS = 0;
 const FAILED = 1;
@@ -50,7 +59,7 @@ export class GuardedExport<Batch> {
   readonly #countItems: (batch: Batch) => number;
   readonly #settings: ExporterSettings;
   readonly #observer: Required<ExportObserver>;
-  readonly #inFlight = new Map<Promise<void>, number>();
+  readonly #inFlight = new Set<Flight>();
   #accepted = 0;
   #delivered = 0;
   readonly #dropped: CountByReason = {};
@@ -82,7 +91,7 @@ export class GuardedExport<Batch> {
 
   get account(): ExportAccount {
     let queued = 0;
-    for (const itemCount of this.#inFlight.values()) queued += itemCount;
+    for (const { itemCount } of this.#inFlight) queued += itemCount;
     return { accepted: this.#accepted, delivered: this.#delivered, dropped: { ...this.#dropped }, queued };
   }
 
@@ -120,7 +129,9 @@ export class GuardedExport<Batch> {
   async #end(): Promise<void> {
     const { clock, exportTimeoutMs, sleep } = this.#settings;
     const startedMs = clock.nowMs();
-    await Promise.all(this.#inFlight.keys()); // Each has a deadline of its own, which is not later than ours.
+    await Promise.resolve(); // Lets an export that is just being begun set its deadline.
+    // Each has a deadline of its own, which is not later than ours.
+    await Promise.all([...this.#inFlight].map(({ landed }) => landed));
     const leftMs = Math.max(Math.ceil(exportTimeoutMs - (clock.nowMs() - startedMs)), INNER_SHUTDOWN_MS_MIN);
     await within(leftMs, "shut down", sleep, async () => await this.#inner.shutdown());
   }
@@ -136,34 +147,40 @@ export class GuardedExport<Batch> {
   }
 
   #send(batch: Batch, itemCount: number, permit: number, callback: ResultCallback): void {
-    const settle = this.#begin(itemCount, permit, callback);
+    const flight: Flight = { itemCount, landing: undefined, landed: undefined };
+    const settle = this.#begin(flight, permit, callback);
     runIsolated(
       () => this.#inner.export(batch, (result) => settle(endingOf(result))),
       (error) => settle(failure("export_failed", asError(error))),
     );
+    if (this.#inFlight.has(flight)) this.#watch(flight, settle);
   }
 
   /** Puts an export into flight; what is returned lands it, the first time it is called. */
-  #begin(itemCount: number, permit: number, callback: ResultCallback): (ending: Ending) => void {
-    const { clock, exportTimeoutMs, sleep } = this.#settings;
+  #begin(flight: Flight, permit: number, callback: ResultCallback): (ending: Ending) => void {
+    const { clock } = this.#settings;
     const startedMs = clock.nowMs();
-    const landing = new AbortController();
+    this.#accepted += flight.itemCount;
+    this.#inFlight.add(flight);
     // The inner exporter may keep what it was given for ever: it must not keep the caller with it.
     let waiting: ResultCallback | undefined = callback;
-    const settle = (ending: Ending) => {
+    return (ending) => {
       if (waiting === undefined) return;
       const answerTo = waiting;
       waiting = undefined;
       this.#inFlight.delete(flight);
-      landing.abort();
-      this.#settle(ending, itemCount, permit, clock.nowMs() - startedMs, answerTo);
+      flight.landing?.abort();
+      this.#settle(ending, flight.itemCount, permit, clock.nowMs() - startedMs, answerTo);
     };
-    const flight = sleep(exportTimeoutMs, landing.signal).then(() =>
+  }
+
+  /** Sets the deadline. Only an export that was not answered at once needs one. */
+  #watch(flight: Flight, settle: (ending: Ending) => void): void {
+    const { exportTimeoutMs, sleep } = this.#settings;
+    flight.landing = new AbortController();
+    flight.landed = sleep(exportTimeoutMs, flight.landing.signal).then(() =>
       settle(failure("deadline", new Error(`Cannot export: no answer within ${exportTimeoutMs} ms`)))
     );
-    this.#accepted += itemCount;
-    this.#inFlight.set(flight, itemCount);
-    return settle;
   }
 
   #settle(ending: Ending, itemCount: number, permit: number, durationMs: number, callback: ResultCallback): void {

@@ -397,6 +397,20 @@ for (const kind of KINDS) {
     assert.equal(scene.wrapped.account.dropped.deadline, 5);
   });
 
+  test("P1-07 shutdown called from inside an export waits for that export as well", async () => {
+    const scene = new Scene(kind);
+    let ended: Promise<void> | undefined;
+    scene.inner.behaviour = () => {
+      ended = scene.wrapped.shutdown();
+    };
+    const answers = scene.export();
+    await scene.clock.advance(TIMEOUT_MS / 2);
+    assert.equal(scene.inner.shutdownCount, 0);
+    scene.inner.callbacks[0]({ code: 0 });
+    await ended;
+    assert.deepEqual(answers, [{ code: 0 }]);
+  });
+
   test("P1-07 shutdown leaves the inner exporter what exports in flight have not used of the time", async () => {
     const scene = new Scene(kind, fake.hangs);
     scene.export();
