@@ -55,8 +55,8 @@ export function answerTo(sent: Sent, http: HttpAnswer): SendAnswer {
   if (status <= 399 || status === 401 || status === 403) return { status: "misconfigured", reason, message };
   if (status === 404 || status === 405 || status === 501) {
     if (anotherHasSucceeded(sent)) return { status: "unsupported", reason: "unsupported", message };
-    // Nothing has ever arrived here: more likely a wrong address than a backend that takes no telemetry.
-    if (status !== 501 && sent.succeeded.size === 0) return { status: "misconfigured", reason, message };
+    // No other signal arrives here either: more likely a wrong address, or a route that broke, than a missing signal.
+    if (status !== 501) return { status: "misconfigured", reason, message };
   }
   return { status: "rejected", reason, message, backendFailed: status >= 500 };
 }

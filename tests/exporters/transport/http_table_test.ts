@@ -112,11 +112,11 @@ const rows: readonly Row[] = [
     outcome: "ignored",
   },
   {
-    title: "404 and 405 on the only signal that has succeeded are other 4xx",
+    title: "404 and 405 on the only signal that has succeeded are misconfigured: the route broke, the data is held",
     statuses: [404, 405],
     succeeded: ["traces"],
-    answer: (status) => ({ status: "rejected", reason: `http_${status}`, backendFailed: false }),
-    outcome: "ignored",
+    answer: (status) => ({ status: "misconfigured", reason: `http_${status}` }),
+    outcome: "failure",
   },
   {
     title: "401 and 403 stay misconfigured when another signal has succeeded",
