@@ -18,6 +18,8 @@ const VALUE_BYTES_MAX = 10;
 
 /** Up to here writing byte by byte is the faster way; its length takes one byte. */
 const SHORT_TEXT_LENGTH_MAX = 48;
+/** The most that one character takes in UTF-8: with this much room the encoder always gets on. */
+const CHARACTER_BYTES_MAX = 4;
 const TWO_TO_32 = 4_294_967_296;
 
 /** What came in cannot be decoded: the sender's mistake, for good. The message says what, where, and what was expected. */
@@ -234,9 +236,13 @@ export class WireWriter {
       this.#bytes[mark - 1] = text.length;
       return;
     }
-    // A UTF-16 unit takes at most 3 bytes in UTF-8.
-    this.#reserve(text.length * 3);
-    this.#length += this.#encoder.encodeInto(text, this.#bytes.subarray(this.#length)).written;
+    // As much as fits at a time: room for three bytes a unit, the most it can take, would be three times what most texts need.
+    for (let rest = text; rest !== "";) {
+      this.#reserve(rest.length + CHARACTER_BYTES_MAX);
+      const { read, written } = this.#encoder.encodeInto(rest, this.#bytes.subarray(this.#length));
+      this.#length += written;
+      rest = rest.slice(read);
+    }
     this.close(mark);
   }
 

@@ -98,7 +98,6 @@ function decode(signal: Signal, text: string): Plain {
   return decodeMessage(REQUEST_TYPES[signal], requestFromJson(text, signal));
 }
 
-// deno-fmt-ignore: no list is ever empty here
 const first = (list: unknown): Plain => (list as readonly Plain[])[0];
 
 const ID = "0af7651916cd43dd8448eb211c80319c";
@@ -125,6 +124,7 @@ const SPANS: readonly [what: string, fields: string, expected: Plain][] = [
   ["32-bit integers as strings",        `"flags":"257","droppedLinksCount":"7"`,  { flags: 257, droppedLinksCount: 7 }],
   ["text beyond ASCII",                 `"name":"Grüße, 世界 🌊"`,                 { name: "Grüße, 世界 🌊" }],
   ["long text beyond ASCII",            `"name":"${"ß".repeat(100)}"`,            { name: "ß".repeat(100) }],
+  ["text longer than any buffer at first", `"name":"${"界🌊".repeat(50_000)}"`, { name: "界🌊".repeat(50_000) }],
   ["text of 48 and of 49 characters",   `"name":"${"a".repeat(48)}","traceState":"${"b".repeat(49)}"`, { name: "a".repeat(48), traceState: "b".repeat(49) }],
   ["escapes",                           `"name":"\\u0000\\n\\"\\\\"`,             { name: '\0\n"\\' }],
   ["an unpaired surrogate",             `"name":"\\ud800"`,                       { name: "\ufffd" }],
