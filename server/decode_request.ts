@@ -36,8 +36,11 @@ export interface UnreadableRequest {
   readonly message: string;
 }
 
-/** The least that zlib allocates for its output when the size is not known. */
+/** What zlib allocates at a time for its output when the size is not known. */
 const INFLATE_CHUNK_BYTES = 65_536;
+
+/** The smallest piece of output that `node:zlib` takes. */
+const INFLATE_CHUNK_BYTES_MIN = 64;
 
 /** A journal keeps what it is given, so no more than this much of it may be memory that nobody looks at. */
 const SLACK_BYTES_MAX = 4096;
@@ -83,8 +86,9 @@ function outputBytesGuess(body: Uint8Array, bytesMax: number): number {
   const at = body.length - 4;
   if (at < 0) return INFLATE_CHUNK_BYTES;
   const size = (body[at] | body[at + 1] << 8 | body[at + 2] << 16 | body[at + 3] << 24) >>> 0;
+  if (size * 2 < body.length || size > bytesMax) return INFLATE_CHUNK_BYTES;
   // One byte more, because zlib must see that there is no more.
-  return size * 2 >= body.length && size <= bytesMax ? size + 1 : INFLATE_CHUNK_BYTES;
+  return Math.max(size + 1, INFLATE_CHUNK_BYTES_MIN);
 }
 
 function toProtobuf(body: Uint8Array, { encoding, signal }: EncodedRequest): Uint8Array {

@@ -51,7 +51,8 @@ interface Job {
 
 /**
  * Decodes large requests off the main thread, one after the other. The worker starts with the first of them and does not keep
- * the process alive. One that dies or does not answer in time is ended: its request fails, and the next gets a new worker.
+ * the process alive while it has nothing to do. One that dies or does not answer in time is ended: its request fails, and the
+ * next gets a new worker.
  */
 export class DecodeWorker {
   readonly #waitingCountMax: number;
@@ -116,11 +117,13 @@ export class DecodeWorker {
     const answered = new AbortController();
     this.#finish = (answer) => {
       this.#finish = undefined;
+      this.#worker?.unref();
       answered.abort();
       settle(answer);
     };
     try {
       const worker = this.#worker ??= this.#hire();
+      worker.ref();
       const { buffer, byteLength } = request.body;
       const moves = byteLength > 0 && byteLength === buffer.byteLength;
       const order: DecodeOrder = { request, inflatedBytesMax };
@@ -144,7 +147,6 @@ export class DecodeWorker {
     });
     worker.on("error", (error) => isOurs() && void this.#replace(`The decoding worker has failed: ${error}`));
     worker.on("exit", () => isOurs() && void this.#replace("The decoding worker has ended."));
-    worker.unref();
     return worker;
   }
 

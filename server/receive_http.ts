@@ -354,6 +354,9 @@ export class OtlpHttpReceiver {
 
   #refuse(response: ServerResponse, refusal: HttpRefusal, thenClose = false): void {
     const { status, message, encoding, headers } = refusal;
+    // What still comes of the body is thrown away, up to the request's timeout: unread, it would hold up the connection, or
+    // reset it before the sender has seen the answer.
+    response.req.resume();
     const violations = status === 400 ? [message] : undefined;
     const body = encodeStatus(encoding, { code: RPC_CODES[status], message, violations });
     const connection = thenClose ? { connection: "close" } : undefined;

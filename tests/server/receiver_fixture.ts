@@ -1,5 +1,5 @@
-import { Buffer } from "node:buffer";
-import { connect } from "node:net";
+import type { Buffer } from "node:buffer";
+import { connect, type Socket } from "node:net";
 import type { Journal, JournalEntry } from "../../exporters/journal/journal.ts";
 import { MemoryJournal } from "../../exporters/journal/memory_journal.ts";
 import { requestFromJson } from "../../exporters/otlp/json.ts";
@@ -51,9 +51,13 @@ export class Receiving implements AsyncDisposable {
     return receiving;
   }
 
-  post(path: string, body: BodyInit | undefined, headers: Record<string, string> = {}): Promise<Response> {
+  post(path: string, body?: BodyInit | Uint8Array, headers: Record<string, string> = {}): Promise<Response> {
     const type = { "content-type": PROTOBUF };
-    return fetch(this.receiver.url + path, { method: "POST", body, headers: { ...type, ...headers } });
+    return fetch(this.receiver.url + path, {
+      method: "POST",
+      body: body as BodyInit,
+      headers: { ...type, ...headers },
+    });
   }
 
   /** What waits for the backend. */
@@ -70,15 +74,18 @@ export class Receiving implements AsyncDisposable {
 
   /** Writes bytes into a connection of its own, and gives back all that comes until the other side closes it. */
   async converse(...parts: readonly (string | Uint8Array)[]): Promise<string> {
-    const { hostname, port } = this.receiver.address!;
-    const socket = connect(port, hostname);
-    const pieces: Uint8Array[] = [];
-    const closed = new Promise<void>((resolve) => socket.on("close", () => resolve()));
-    socket.on("data", (piece) => pieces.push(piece as Uint8Array));
-    socket.on("error", () => {});
+    const socket = this.connect();
+    let answer = "";
+    socket.on("data", (piece) => answer += (piece as Buffer).toString("latin1"));
     for (const part of parts) socket.write(part);
-    await closed;
-    return Buffer.concat(pieces).toString("latin1");
+    await new Promise((resolve) => socket.on("close", resolve));
+    return answer;
+  }
+
+  /** A connection, for requests that no client would make. */
+  connect(): Socket {
+    const { hostname, port } = this.receiver.address!;
+    return connect(port, hostname).on("error", () => {});
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
