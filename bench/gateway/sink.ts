@@ -11,7 +11,8 @@ const server = Deno.serve({
   onListen: ({ port }) => console.log(`http://127.0.0.1:${port}`),
 }, async (request) => {
   if (request.method === "GET") return new Response(String(byteCount));
-  byteCount += (await request.arrayBuffer()).byteLength;
+  const { byteLength } = await request.arrayBuffer();
+  byteCount += byteLength; // not before the wait: two requests would add to the same number
   return new Response(null, { headers: { "content-type": "application/x-protobuf" } });
 });
 Deno.addSignalListener("SIGTERM", async () => {
