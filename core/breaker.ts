@@ -1,8 +1,9 @@
 import { type CircuitBreakerHandle, coreOf, wallAheadMs } from "./breaker_handle.ts";
 import { checkOptions, type CircuitBreakerOptions } from "./breaker_options.ts";
 import { type CircuitTransition, STATES, TransitionListeners, transitionsOf } from "./breaker_transitions.ts";
+import { BurstClock } from "./burst_clock.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { type Core, CORE_ABI_VERSION, loadCore, makeMemory } from "./loader.ts";
+import { type Core, CORE_ABI_VERSION, makePlace } from "./loader.ts";
 
 export type { CircuitBreakerHandle, CircuitBreakerOptions, CircuitTransition };
 
@@ -60,6 +61,7 @@ const TOLD_FLAG = 8;
 const THROTTLED = 3;
 const NOT_READ_MS = -1;
 
+const OUTCOMES = { success: 0, failure: 1, ignored: 2 } as const;
 const RECORDED = ["applied", "stale", "duplicate"] as const;
 
 /** An attachment's number that the core refuses: what `detach` leaves. */
@@ -96,6 +98,8 @@ export class CircuitBreaker {
   readonly #memory: WebAssembly.Memory;
   readonly #base: number;
   readonly #clock: Clock;
+  /** The clock of `acquire`. A clock that was given is read at every refusal; ours may be spared in a burst of them. */
+  readonly #askingClock: Clock;
   /** When the memory was made, on `#clock`. */
   readonly #originMs: number;
   readonly #listeners = new TransitionListeners();
@@ -120,9 +124,7 @@ export class CircuitBreaker {
       const checked = checkOptions(options);
       this.name = options.name ?? "circuit";
       this.#clock = options.clock ?? systemClock;
-      this.#memory = makeMemory();
-      this.#core = loadCore(this.#memory);
-      this.#base = 0;
+      ({ core: this.#core, memory: this.#memory, base: this.#base } = makePlace());
       // Whole, so that subtracting it from a time loses no part of that.
       this.#originMs = Math.floor(this.#clock.nowMs());
       // deno-fmt-ignore
@@ -132,6 +134,7 @@ export class CircuitBreaker {
         checked.throttleMaxMs, checked.seed,
       );
     }
+    this.#askingClock = this.#clock === systemClock ? new BurstClock(systemClock) : this.#clock;
     this.#attachment = this.#core.claim(this.#base);
     if (this.#attachment < 0) {
       throw new Error(
@@ -159,14 +162,8 @@ export class CircuitBreaker {
 
   /** Says what became of the call that a permit was given for. Every permit is to be recorded once, whatever happens. */
   record(permit: number, outcome: Outcome): Recorded {
-    let code: number = THROTTLED;
-    let throttledMs = 0;
-    if (outcome === "success") code = 0;
-    else if (outcome === "failure") code = 1;
-    else if (outcome === "ignored") code = 2;
-    else throttledMs = outcome.throttledMs;
-    const answer = this.#core.record(this.#base, this.#attachment, permit, code, throttledMs, NOT_READ_MS, 0);
-    return answer < RECORD_NEEDS_TIME ? RECORDED[answer]! : this.#recordInTime(permit, code, throttledMs, answer);
+    if (outcome === "success" && this.#core.recordUsual(this.#base, this.#attachment, permit) === 0) return "applied";
+    return this.#record(permit, outcome);
   }
 
   /** What the circuit is doing. Reading it changes nothing: an open circuit is open until a call is let through. */
@@ -242,19 +239,22 @@ export class CircuitBreaker {
   }
 
   #acquireProbe(): number {
-    const permit = this.#core.acquire(this.#base, this.#attachment, this.#nowMs());
+    const permit = this.#core.acquire(this.#base, this.#attachment, this.#nowMs(this.#askingClock));
     if (permit >= 0 || permit === REFUSED_TOLD) this.#tell();
     return permit;
   }
 
-  #recordInTime(permit: number, code: number, throttledMs: number, answer: number): Recorded {
-    if (answer < TOLD_FLAG) {
+  #record(permit: number, outcome: Outcome): Recorded {
+    const code = typeof outcome === "object" ? THROTTLED : OUTCOMES[outcome];
+    const throttledMs = typeof outcome === "object" ? outcome.throttledMs : 0;
+    const core = this.#core;
+    let answer = core.record(this.#base, this.#attachment, permit, code, throttledMs, NOT_READ_MS, 0);
+    if (answer === RECORD_NEEDS_TIME || answer === MARKED_NEEDS_TIME) {
       const marked = answer === MARKED_NEEDS_TIME ? 1 : 0;
-      const nowMs = this.#nowMs();
-      answer = this.#core.record(this.#base, this.#attachment, permit, code, throttledMs, nowMs, marked);
+      answer = core.record(this.#base, this.#attachment, permit, code, throttledMs, this.#nowMs(), marked);
     }
-    if (answer >= TOLD_FLAG) this.#tell();
-    return RECORDED[answer & ~TOLD_FLAG] ?? "stale";
+    if ((answer & TOLD_FLAG) !== 0) this.#tell();
+    return RECORDED[answer & ~TOLD_FLAG]!;
   }
 
   #tell(): void {
@@ -263,8 +263,9 @@ export class CircuitBreaker {
   }
 
   /** Shared time. A clock that answers no number stands still. */
-  #nowMs(): number {
-    return Math.max(0, this.#clock.nowMs() - this.#originMs) || 0;
+  #nowMs(clock = this.#clock): number {
+    const nowMs = clock.nowMs() - this.#originMs;
+    return nowMs > 0 ? nowMs : 0;
   }
 }
 

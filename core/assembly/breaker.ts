@@ -17,7 +17,7 @@ import {
   FLOOR, GENERATION_MASK, GENERATION_MAX, GENERATION_SHIFT, generationOf, HALF_OPEN, HALF_OPENED_COUNT, HIGHEST,
   IGNORED_COUNT, IN_FLIGHT_MASK, IN_FLIGHT_ONE, inFlightOf, LEASE, LEASE_EXPIRED_COUNT, LEVEL_MASK, LEVEL_MAX, LEVEL_SHIFT,
   levelOf, MAGIC, MAGIC_VALUE, MS_MASK, msOf, OK_MASK, OK_ONE, okOf, OPEN, OPENED_COUNT, OPENING_MASK, OPENING_MAX,
-  OPENING_SHIFT, openingOf, ownerOf, PERMIT_END, PERMIT_GENERATION_SHIFT, PROBE_CONCURRENCY, PROBE_EVERY_NTH, PROBE_LEASE_MS,
+  OPENING_SHIFT, openingOf, ownerOf, isPermit, PERMIT_GENERATION_SHIFT, PROBE_CONCURRENCY, PROBE_EVERY_NTH, PROBE_LEASE_MS,
   REFUSED_COUNT, SEED, slotOf, STALE_COUNT, STATE_MASK, stateOf, SUCCESS_COUNT, SUCCESS_THRESHOLD, THROTTLE_MAX_MS,
   THROTTLED_COUNT, TICKET_MAX, TOLD, TOLD_FIRST, WAY_MASK, WAY_SHIFT, wayOf, WORD,
 } from "./layout";
@@ -36,6 +36,7 @@ export const DUPLICATE: i32 = 2;
 export const RECORD_NEEDS_TIME: i32 = 3; // nothing was done yet: record again with the time
 export const MARKED_NEEDS_TIME: i32 = 4; // the ticket is marked: record again with the time and `marked`
 export const TOLD_FLAG: i32 = 8;
+export const NOT_USUAL: i32 = -1; // from `recordUsual`
 
 // Outcomes.
 export const SUCCESS: i32 = 0;
@@ -143,15 +144,31 @@ function acquireProbe(base: usize, attachment: u32, w: u64, nowMs: u64): f64 {
   return load<i32>(slot, TOLD) > 0 ? REFUSED_TOLD : REFUSED;
 }
 
+/**
+ * Records the most usual of all results: a success while the circuit is closed and has no failures to forget. Answers APPLIED, or
+ * NOT_USUAL when it did nothing because `record` has to look closer.
+ */
+export function recordUsual(base: usize, attachment: u32, permit: f64): i32 {
+  const bits = reinterpret<u64>(permit);
+  const w = atomic.load<u64>(base, WORD);
+  const closed = CLOSED | (bits >> (PERMIT_GENERATION_SHIFT - GENERATION_SHIFT) & GENERATION_MASK);
+  if ((w & (STATE_MASK | FAILURES_MASK | GENERATION_MASK)) != closed) return NOT_USUAL;
+  if (attachment >= ATTACHMENTS_MAX || !isPermit(bits)) return NOT_USUAL;
+  const issuer = slotOf(base, <u32>(bits >> ATTACHMENT_SHIFT) & (ATTACHMENTS_MAX - 1));
+  if (mark(issuer, bits & TICKET_MAX) != FIRST) return NOT_USUAL; // found again by `record`, which counts it
+  count(slotOf(base, attachment), SUCCESS_COUNT);
+  return APPLIED;
+}
+
 /** Records what became of a call. `throttledMs` counts only with THROTTLED; a negative `nowMs` is a time not yet read. */
 export function record(
   base: usize, attachment: u32, permit: f64, outcome: i32, throttledMs: f64, nowMs: f64, marked: bool,
 ): i32 {
   if (attachment >= ATTACHMENTS_MAX) return STALE; // detached
   const slot = slotOf(base, attachment);
-  if (!(permit >= 0 && permit < PERMIT_END)) return stale(slot);
-  const bits = <u64>permit;
-  const generation = bits >> PERMIT_GENERATION_SHIFT;
+  const bits = reinterpret<u64>(permit);
+  if (!isPermit(bits)) return stale(slot);
+  const generation = (bits >> PERMIT_GENERATION_SHIFT) & GENERATION_MAX;
   let w = atomic.load<u64>(base, WORD);
   if (!(nowMs >= 0) && needsTime(base, w, generation, outcome)) return RECORD_NEEDS_TIME;
 
@@ -166,11 +183,6 @@ export function record(
     const first = mark(issuer, bits & TICKET_MAX);
     if (first == AGAIN) return duplicate(slot);
     if (first != FIRST) return stale(slot);
-  }
-  // The most usual of all results, without a loop.
-  if (outcome == SUCCESS && (w & (STATE_MASK | FAILURES_MASK)) == CLOSED) {
-    count(slot, SUCCESS_COUNT);
-    return APPLIED;
   }
   return apply(base, slot, w, generation, outcome, throttledMs, nowMs);
 }

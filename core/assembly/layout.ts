@@ -12,11 +12,12 @@
 //    672  HIGHEST      u32       how many attachments were ever in use: what there is to add up
 //    768  (reserved for windows, slow calls and snapshots)
 //   4096  SLOT[256]         one for each attachment:
-//            0  ISSUED      u64       permits given out, of which the low 25 bits are the next ticket
+//            0  ISSUED      u64       permits given out, of which the low 24 bits are the next ticket
 //            8  counters    u64 x 11  written by the attachment's own thread alone, read by all
 //          128  TOLD        i32       transitions of the last call, and below what they were
 //          144  told        2 x { f64 what, f64 detail }
 //          256  TICKETS     u64 x 64  tag:32 | recorded:32   tickets that came back, 32 to a word
+//          768  (reserved for the attachment's stripe of windows)
 //
 // W, from the low bits up:
 //
@@ -82,8 +83,8 @@ export const ATTACHMENTS_MAX: u32 = 256;
 // @ts-ignore: decorator
 @inline export const SLOTS: usize = 4096;
 // @ts-ignore: decorator
-@inline export const SLOT_BYTES: usize = 768;
-export const BREAKER_BYTES: usize = SLOTS + SLOT_BYTES * <usize>ATTACHMENTS_MAX;
+@inline export const SLOT_SHIFT: usize = 10;
+export const BREAKER_BYTES: usize = SLOTS + (<usize>ATTACHMENTS_MAX << SLOT_SHIFT);
 
 // In a slot.
 // @ts-ignore: decorator
@@ -169,11 +170,16 @@ export const MS_MASK: u64 = (1 << OWNER_SHIFT) - 1;
 // @ts-ignore: decorator
 @inline export function deadlineWord(owner: u64, ms: u64): u64 { return (owner << OWNER_SHIFT) | (ms & MS_MASK); }
 
-// A permit: generation:20 | attachment:8 | ticket:25. Together 53 bits, so that a double holds it exactly.
-export const PERMIT_END: f64 = 9007199254740992.0;
-export const TICKET_MAX: u64 = 0x1ffffff;
-export const ATTACHMENT_SHIFT: u64 = 25;
-export const PERMIT_GENERATION_SHIFT: u64 = 33;
+// A permit: 0x433 | generation:20 | attachment:8 | ticket:24, read as a double. Under that exponent a double counts in ones, so
+// a permit is a whole number from 2^52 to 2^53, and neither making it nor taking it apart needs arithmetic.
+export const PERMIT_EXPONENT: u64 = 0x433;
+export const PERMIT_EXPONENT_SHIFT: u64 = 52;
+export const PERMIT_GENERATION_SHIFT: u64 = 32;
+export const ATTACHMENT_SHIFT: u64 = 24;
+export const TICKET_MAX: u64 = 0xffffff;
+
+// @ts-ignore: decorator
+@inline export function isPermit(bits: u64): bool { return bits >> PERMIT_EXPONENT_SHIFT == PERMIT_EXPONENT; }
 
 /** How many of its last permits an attachment can tell a duplicate from. Half of what TICKETS holds: the half that is
  * being written over never holds one of them. */
@@ -181,7 +187,7 @@ export const TICKETS_REMEMBERED: u64 = 1024;
 export const TICKET_WORDS_MASK: u64 = 63;
 
 // @ts-ignore: decorator
-@inline export function slotOf(base: usize, attachment: u32): usize { return base + SLOTS + <usize>attachment * SLOT_BYTES; }
+@inline export function slotOf(base: usize, attachment: u32): usize { return base + SLOTS + (<usize>attachment << SLOT_SHIFT); }
 
 /** Adds one to a counter of the calling thread's own attachment. Nobody else writes it, so this needs no atomic. */
 // @ts-ignore: decorator

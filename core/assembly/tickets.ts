@@ -1,7 +1,7 @@
 // Who calls, and which call it was: attachments, and the tickets by which a result is known to be the first for its call.
 
 import {
-  ATTACHMENT_SHIFT, ATTACHMENTS_MAX, CLAIMED, generationOf, HIGHEST, ISSUED, PERMIT_GENERATION_SHIFT, TICKET_MAX,
+  ATTACHMENT_SHIFT, ATTACHMENTS_MAX, CLAIMED, generationOf, HIGHEST, ISSUED, PERMIT_EXPONENT, PERMIT_EXPONENT_SHIFT, PERMIT_GENERATION_SHIFT, TICKET_MAX,
   TICKET_WORDS_MASK, TICKETS, TICKETS_REMEMBERED,
 } from "./layout";
 
@@ -39,8 +39,10 @@ export function release(base: usize, attachment: u32): void {
 @inline export function issue(slot: usize, attachment: u32, w: u64): f64 {
   const issued = load<u64>(slot, ISSUED);
   store<u64>(slot, issued + 1, ISSUED);
-  const permit = (generationOf(w) << PERMIT_GENERATION_SHIFT) | (<u64>attachment << ATTACHMENT_SHIFT) | (issued & TICKET_MAX);
-  return <f64><i64>permit;
+  return reinterpret<f64>(
+    (PERMIT_EXPONENT << PERMIT_EXPONENT_SHIFT) | (generationOf(w) << PERMIT_GENERATION_SHIFT) |
+    (<u64>attachment << ATTACHMENT_SHIFT) | (issued & TICKET_MAX)
+  );
 }
 
 /**

@@ -43,7 +43,7 @@ export function clockOf(cells: Int32Array): Clock {
 
 /** The generation of a permit, as assembly/layout.ts draws it. */
 export function generationOf(permit: number): number {
-  return Math.floor(permit / 2 ** 33);
+  return Math.floor((permit - 2 ** 52) / 2 ** 32);
 }
 
 if (parentPort !== null && workerData?.task !== undefined) {

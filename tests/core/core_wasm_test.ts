@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { BREAKER_PAGES, CORE_ABI_VERSION, loadCore, makeMemory } from "../../core/loader.ts";
+import { CircuitBreaker } from "../../core/breaker.ts";
+import { BREAKER_BYTES, BREAKERS_PER_MEMORY, CORE_ABI_VERSION, loadCore, makeMemory } from "../../core/loader.ts";
 import { compileCore, generatedSource } from "../../tools/build_core.ts";
 
 const compiled = compileCore();
@@ -30,11 +31,25 @@ Deno.test("an assert of the core traps", () => {
 Deno.test("the loader and the module agree on the ABI and on the size of a breaker", () => {
   const core = loadCore(makeMemory());
   assert.equal(core.ABI_VERSION.value, CORE_ABI_VERSION);
-  assert.equal(core.BREAKER_BYTES.value <= BREAKER_PAGES * 65_536, true);
-  assert.equal(core.BREAKER_BYTES.value > (BREAKER_PAGES - 1) * 65_536, true);
+  assert.equal(core.BREAKER_BYTES.value, BREAKER_BYTES);
 });
 
 Deno.test("the core's memory never grows", () => {
   const memory = makeMemory();
   assert.throws(() => memory.grow(1), RangeError);
+});
+
+Deno.test("breakers that share a memory do not touch each other, and a full memory is followed by another", () => {
+  const breakers = Array.from(
+    { length: 2 * BREAKERS_PER_MEMORY + 1 },
+    () => new CircuitBreaker({ failureThreshold: 1 }),
+  );
+  for (const [index, breaker] of breakers.entries()) {
+    if (index % 2 === 0) breaker.record(breaker.acquire(), "failure");
+  }
+  for (const [index, breaker] of breakers.entries()) {
+    assert.equal(breaker.state, index % 2 === 0 ? "open" : "closed");
+    assert.equal(breaker.counters.permitted, index % 2 === 0 ? 1 : 0);
+  }
+  assert.ok(new Set(breakers.map(({ handle }) => handle.memory)).size >= 3);
 });
