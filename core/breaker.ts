@@ -156,8 +156,8 @@ export class CircuitBreaker {
 
   /** Asks to make a call. A number that is not negative is the permit to make it; a negative one is a refusal. */
   acquire(): number {
-    const permit = this.#core.acquire(this.#base, this.#attachment, NOT_READ_MS);
-    return permit === NEEDS_TIME ? this.#acquireProbe() : permit;
+    const permit = this.#core.acquire(this.#base, this.#attachment);
+    return permit === NEEDS_TIME ? this.#acquireInTime() : permit;
   }
 
   /** Says what became of the call that a permit was given for. Every permit is to be recorded once, whatever happens. */
@@ -238,8 +238,8 @@ export class CircuitBreaker {
     this.detach();
   }
 
-  #acquireProbe(): number {
-    const permit = this.#core.acquire(this.#base, this.#attachment, this.#nowMs(this.#askingClock));
+  #acquireInTime(): number {
+    const permit = this.#core.acquireInTime(this.#base, this.#attachment, this.#nowMs(this.#askingClock));
     if (permit >= 0 || permit === REFUSED_TOLD) this.#tell();
     return permit;
   }

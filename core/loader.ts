@@ -12,7 +12,8 @@ export interface Core {
   isBreaker(base: number): number;
   claim(base: number): number;
   release(base: number, attachment: number): void;
-  acquire(base: number, attachment: number, nowMs: number): number;
+  acquire(base: number, attachment: number): number;
+  acquireInTime(base: number, attachment: number, nowMs: number): number;
   // deno-fmt-ignore
   record(base: number, attachment: number, permit: number, outcome: number, throttledMs: number, nowMs: number,
     marked: number): number;

@@ -38,6 +38,15 @@ export const MARKED_NEEDS_TIME: i32 = 4; // the ticket is marked: record again w
 export const TOLD_FLAG: i32 = 8;
 export const NOT_USUAL: i32 = -1; // from `recordUsual`
 
+/** Half of what a deadline's 44 bits hold, 278 years: any wait can be added to it. */
+const TIME_MAX_MS: f64 = 8796093022208;
+
+// The ranges of the settings; breaker_options.ts says them to the user.
+const PROBES_MAX: f64 = 63;
+const EVERY_NTH_MAX: f64 = 1000000;
+const BACKOFF_MAX: f64 = 100;
+const DAY_MS: f64 = 86400000;
+
 // Outcomes.
 export const SUCCESS: i32 = 0;
 export const FAILURE: i32 = 1;
@@ -82,27 +91,45 @@ export function init(
 export function isBreaker(base: usize): bool {
   if ((base & 127) != 0 || <u64>base + BREAKER_BYTES > <u64>memory.size() << 16) return false;
   if (atomic.load<u32>(base, MAGIC) != MAGIC_VALUE || load<i32>(base, ABI) != ABI_VERSION) return false;
-  return load<u32>(base, FAILURE_THRESHOLD) > 0 && load<u32>(base, FAILURE_THRESHOLD) <= <u32>FAILURES_MAX &&
-    load<u32>(base, SUCCESS_THRESHOLD) > 0 && load<u32>(base, PROBE_CONCURRENCY) > 0 &&
-    load<f64>(base, COOLDOWN_MS) >= 1 && load<f64>(base, PROBE_LEASE_MS) >= 1 && load<u32>(base, HIGHEST) <= ATTACHMENTS_MAX;
+  return isWithin(load<u32>(base, FAILURE_THRESHOLD), 1, <f64>FAILURES_MAX) &&
+    isWithin(load<u32>(base, SUCCESS_THRESHOLD), 1, PROBES_MAX) &&
+    isWithin(load<u32>(base, PROBE_CONCURRENCY), 1, PROBES_MAX) &&
+    isWithin(load<u32>(base, PROBE_EVERY_NTH), 0, EVERY_NTH_MAX) &&
+    isWithin(load<f64>(base, COOLDOWN_MS), 1, DAY_MS) && isWithin(load<f64>(base, COOLDOWN_BACKOFF), 1, BACKOFF_MAX) &&
+    isWithin(load<f64>(base, COOLDOWN_MAX_MS), load<f64>(base, COOLDOWN_MS), DAY_MS) &&
+    isWithin(load<f64>(base, COOLDOWN_JITTER), 0, 1) && isWithin(load<f64>(base, PROBE_LEASE_MS), 1, DAY_MS) &&
+    isWithin(load<f64>(base, THROTTLE_MAX_MS), 1, DAY_MS) && load<u32>(base, HIGHEST) <= ATTACHMENTS_MAX &&
+    stateOf(atomic.load<u64>(base, WORD)) <= OPEN;
 }
 
-/** A permit for a call, or one of REFUSED, NEEDS_TIME, REFUSED_TOLD. A negative `nowMs` is a time not yet read. */
-export function acquire(base: usize, attachment: u32, nowMs: f64): f64 {
+/** False for what is not a number, too. */
+function isWithin(value: f64, least: f64, most: f64): bool {
+  return value >= least && value <= most;
+}
+
+/** A permit for a call while the circuit is closed, which needs no time; else REFUSED or NEEDS_TIME. */
+export function acquire(base: usize, attachment: u32): f64 {
   if (attachment >= ATTACHMENTS_MAX) return REFUSED; // detached
   const w = atomic.load<u64>(base, WORD);
-  if (!(nowMs >= 0)) return stateOf(w) == CLOSED ? issue(slotOf(base, attachment), attachment, w) : NEEDS_TIME;
-  return acquireProbe(base, attachment, w, <u64>nowMs);
+  return stateOf(w) == CLOSED ? issue(slotOf(base, attachment), attachment, w) : NEEDS_TIME;
 }
 
-/** The same with the time: while the circuit is not closed this call is an attempt, and may become a probe. */
-function acquireProbe(base: usize, attachment: u32, w: u64, nowMs: u64): f64 {
+/** The same with the time. While the circuit is not closed this call is an attempt, and may become a probe. */
+export function acquireInTime(base: usize, attachment: u32, time: f64): f64 {
+  if (attachment >= ATTACHMENTS_MAX) return REFUSED; // detached
+  const nowMs = wholeMs(time);
+  let w = atomic.load<u64>(base, WORD);
   const slot = slotOf(base, attachment);
   store<i32>(slot, 0, TOLD);
-  const attempt = countAttempt(base, w);
+  let attempt: i64 = -1;
+  let countedIn: u64 = u64.MAX_VALUE; // the opening in which this call has its number
   let replaces = false;
   while (true) {
     if (stateOf(w) == CLOSED) return issue(slot, attachment, w);
+    if (countedIn != openingOf(w)) {
+      countedIn = openingOf(w);
+      attempt = countAttempt(base, w);
+    }
 
     if (stateOf(w) == HALF_OPEN) {
       if (inFlightOf(w) > 0 && nowMs >= leaseDeadline(base, w, nowMs)) {
@@ -176,7 +203,7 @@ export function record(
   if (generation != generationOf(w)) {
     // Too late to say how the backend is; not too late to say when it wants to be asked again.
     if (!marked && isMarked(issuer, bits & TICKET_MAX)) return duplicate(slot);
-    if (outcome == THROTTLED && stateOf(w) != CLOSED) raiseFloor(base, openingOf(w), <u64>nowMs + pauseMs(base, throttledMs));
+    if (outcome == THROTTLED && stateOf(w) != CLOSED) raiseFloor(base, openingOf(w), wholeMs(nowMs) + pauseMs(base, throttledMs));
     return stale(slot);
   }
   if (!marked) {
@@ -197,7 +224,7 @@ export function record(
 }
 
 function apply(base: usize, slot: usize, w: u64, generation: u64, outcome: i32, throttledMs: f64, nowMs: f64): i32 {
-  const now: u64 = nowMs >= 0 ? <u64>nowMs : 0;
+  const now = wholeMs(nowMs);
   while (true) {
     if (!(nowMs >= 0) && needsTime(base, w, generation, outcome)) return MARKED_NEEDS_TIME;
     const state = stateOf(w);
@@ -273,6 +300,11 @@ function pauseMs(base: usize, throttledMs: f64): u64 {
   return <u64>ceil<f64>(min<f64>(throttledMs, load<f64>(base, THROTTLE_MAX_MS)));
 }
 
+/** A time as the machine counts it: what is no number is 0, and what would not fit into a deadline's 44 bits is cut. */
+function wholeMs(time: f64): u64 {
+  return time > 0 ? <u64>min<f64>(time, TIME_MAX_MS) : 0;
+}
+
 /** This call's number among those that asked since the circuit opened, from 0; -1 when they are not counted. */
 function countAttempt(base: usize, w: u64): i64 {
   if (load<u32>(base, PROBE_EVERY_NTH) == 0) return -1;
@@ -344,7 +376,7 @@ export function probesInFlight(base: usize): i32 {
 /** Milliseconds for which an open circuit goes on honouring a pause the backend asked for; 0 when it does not. */
 export function throttledMs(base: usize, nowMs: f64): f64 {
   const w = atomic.load<u64>(base, WORD);
-  const now = <u64>max<f64>(nowMs, 0);
+  const now = wholeMs(nowMs);
   return stateOf(w) == OPEN ? remaining(floorMs(base, w, now), now) : 0;
 }
 
@@ -352,7 +384,7 @@ export function throttledMs(base: usize, nowMs: f64): f64 {
 export function retryAfterMs(base: usize, nowMs: f64): f64 {
   const w = atomic.load<u64>(base, WORD);
   if (stateOf(w) == CLOSED) return 0;
-  const now = <u64>max<f64>(nowMs, 0);
+  const now = wholeMs(nowMs);
   const paused = remaining(floorMs(base, w, now), now);
   if (stateOf(w) == HALF_OPEN) {
     if (inFlightOf(w) < load<u32>(base, PROBE_CONCURRENCY)) return paused;

@@ -38,13 +38,7 @@ export function leaseDeadline(base: usize, w: u64, nowMs: u64): u64 {
 
 /** Starts the lease of the half-open episode `w` anew. */
 export function renewLease(base: usize, w: u64, nowMs: u64): void {
-  const renewed = deadlineWord(generationOf(w), nowMs + <u64>load<f64>(base, PROBE_LEASE_MS));
-  let d = atomic.load<u64>(base, LEASE);
-  while (!isLater(ownerOf(d), generationOf(w), GENERATION_MAX) && d != renewed) {
-    const seen = atomic.cmpxchg<u64>(base, d, renewed, LEASE);
-    if (seen == d) return;
-    d = seen;
-  }
+  raise(base + LEASE, deadlineWord(generationOf(w), nowMs + <u64>load<f64>(base, PROBE_LEASE_MS)), GENERATION_MAX);
 }
 
 /** Until when the backend asked to be left alone; 0 when it did not since the circuit `w` opened. */
@@ -56,13 +50,7 @@ export function floorMs(base: usize, w: u64, nowMs: u64): u64 {
 
 /** Raises the floor of an opening; it never sinks. Called before the opening it belongs to, so nobody sees that without. */
 export function raiseFloor(base: usize, opening: u64, untilMs: u64): void {
-  let d = atomic.load<u64>(base, FLOOR);
-  while (!isLater(ownerOf(d), opening, OPENING_MAX)) {
-    if (ownerOf(d) == opening && msOf(d) >= untilMs) return;
-    const seen = atomic.cmpxchg<u64>(base, d, deadlineWord(opening, untilMs), FLOOR);
-    if (seen == d) return;
-    d = seen;
-  }
+  raise(base + FLOOR, deadlineWord(opening, untilMs), OPENING_MAX);
 }
 
 /** The cooldown of a level, spread by the seed's luck for this generation. At least 1 ms, at most `cooldownMaxMs`. */
@@ -94,6 +82,17 @@ function install(address: usize, d: u64, next: u64, ownerMax: u64): u64 {
     d = seen;
   }
   return msOf(d);
+}
+
+/** Puts `next` in its place unless what stands there is newer, or of the same owner and not earlier. */
+function raise(address: usize, next: u64, ownerMax: u64): void {
+  let d = atomic.load<u64>(address);
+  while (!isLater(ownerOf(d), ownerOf(next), ownerMax)) {
+    if (ownerOf(d) == ownerOf(next) && msOf(d) >= msOf(next)) return;
+    const seen = atomic.cmpxchg<u64>(address, d, next);
+    if (seen == d) return;
+    d = seen;
+  }
 }
 
 /**

@@ -3,6 +3,6 @@
 export { ABI_VERSION, ATTACHMENTS_MAX, BREAKER_BYTES } from "./layout";
 export { claim, release } from "./tickets";
 export {
-  acquire, consecutiveFailures, counter, generation, init, isBreaker, probesInFlight, record, recordUsual, retryAfterMs, state, throttledMs,
+  acquire, acquireInTime, consecutiveFailures, counter, generation, init, isBreaker, probesInFlight, record, recordUsual, retryAfterMs, state, throttledMs,
   told, toldCount, toldDetail,
 } from "./breaker";

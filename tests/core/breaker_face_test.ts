@@ -290,9 +290,15 @@ Deno.test("a clock that answers no number, or steps back, throws nothing and let
   assert.ok(breaker.acquire() < 0);
   clock.ms = -5_000;
   assert.ok(breaker.acquire() < 0);
+  assert.equal(breaker.retryAfterMs > 0, true);
   clock.ms = 1_000;
   assert.ok(breaker.acquire() >= 0);
   assert.ok(breaker.acquire() < 0);
+  for (const ms of [Infinity, 1e300, -Infinity]) {
+    clock.ms = ms;
+    breaker.record(breaker.acquire(), { throttledMs: 1 });
+    assert.ok(breaker.retryAfterMs >= 0);
+  }
 });
 
 Deno.test("256 attach, the next is told that none is left, and one that detaches makes room", () => {
@@ -376,6 +382,32 @@ const WRONG_HANDLES: readonly [string, unknown, RegExp][] = [
   ["no origin",               { ...HANDLE, originMs: Number.NaN },              /"originMs" must be a number/],
   ["no offset",               { ...HANDLE, wallAheadMs: "0" },                  /"wallAheadMs" must be a number/],
 ];
+// By the offsets of assembly/layout.ts: [setting, address, what its range does not hold, as a 32-bit or 64-bit number].
+// deno-fmt-ignore
+const CORRUPT: readonly (readonly [string, number, number, "Uint32" | "Float64"])[] = [
+  ["state",              0, 3,           "Uint32"],
+  ["mark",             384, 0,           "Uint32"],
+  ["failureThreshold", 392, 0,           "Uint32"],
+  ["failureThreshold", 392, 4096,        "Uint32"],
+  ["successThreshold", 396, 64,          "Uint32"],
+  ["probeEveryNth",    400, 1_000_001,   "Uint32"],
+  ["probeConcurrency", 404, 0,           "Uint32"],
+  ["cooldownMs",       408, Number.NaN,  "Float64"],
+  ["cooldownBackoff",  416, Infinity,    "Float64"],
+  ["cooldownMaxMs",    424, 1,           "Float64"],
+  ["cooldownJitter",   432, -0.1,        "Float64"],
+  ["probeLeaseMs",     440, 1e300,       "Float64"],
+  ["throttleMaxMs",    448, 0,           "Float64"],
+  ["attachments",      672, 257,         "Uint32"],
+];
+for (const [setting, address, value, kind] of CORRUPT) {
+  Deno.test(`a handle is refused whose memory was damaged: ${setting} ${value}`, () => {
+    const { handle } = new CircuitBreaker();
+    new DataView(handle.memory.buffer)[`set${kind}`](handle.base + address, value, true);
+    assert.throws(() => CircuitBreaker.attach(handle), /holds no circuit breaker/);
+  });
+}
+
 for (const [title, handle, message] of WRONG_HANDLES) {
   Deno.test(`a handle is refused that has ${title}`, () => {
     assert.throws(() => CircuitBreaker.attach(handle as CircuitBreakerHandle), (error) => {
