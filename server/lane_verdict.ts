@@ -3,7 +3,7 @@ import type { Reason } from "../exporters/reason.ts";
 import { outcomeOf } from "../exporters/transport/breaker.ts";
 import type { SendAnswer } from "../exporters/transport/transport.ts";
 
-/** What a lane makes of an answer: the two right-hand columns of the answer table. */
+/** What a lane makes of an answer. */
 export interface Verdict {
   /** What the circuit breaker is told. */
   readonly circuit: Outcome;
@@ -22,7 +22,7 @@ export interface Verdict {
 }
 
 /**
- * The answer table.
+ * What each kind of answer means for the circuit and for the data that was sent.
  *
  * @param merged Whether the request held more than one record.
  * @param throttledMsMin What a throttled circuit waits at least, even for `Retry-After: 0`, in milliseconds.

@@ -80,7 +80,7 @@ export class BreakerTransport implements Transport {
   }
 }
 
-/** The breaker's column of the answer table. */
+/** The circuit's column in the table of {@linkcode SendAnswer}. */
 export function outcomeOf(answer: SendAnswer): Outcome {
   switch (answer.status) {
     case "delivered":

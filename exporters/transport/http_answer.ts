@@ -35,7 +35,7 @@ const PROTOBUF_TYPE = "application/x-protobuf";
 const DETAIL_LENGTH_MAX = 500;
 
 /**
- * The HTTP column of the answer table, as one function: what a status means for the data and for the circuit.
+ * The table of {@linkcode SendAnswer} as one function: what a status means for the data and for the circuit.
  *
  * Only the status decides. A body that cannot be read costs its detail, and nothing else: a 2xx was delivered.
  */

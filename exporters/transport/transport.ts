@@ -16,7 +16,18 @@ export interface SendOptions {
 }
 
 /**
- * What became of a request: the left column of the table in the README. Network trouble is an answer, never an exception.
+ * What became of a request. Network trouble is an answer, never an exception.
+ *
+ * | HTTP                                                        | answer          | the circuit counts       |
+ * | ----------------------------------------------------------- | --------------- | ------------------------ |
+ * | 2xx                                                         | `delivered`     | a success                |
+ * | 429, 503 with `Retry-After`                                 | `throttled`     | a pause of that length   |
+ * | 429, 503 without it; 502, 504; no answer at all             | `retryable`     | a failure                |
+ * | 413                                                         | `too_large`     | nothing                  |
+ * | 401, 403, 3xx; 404, 405 until another signal was delivered  | `misconfigured` | a failure                |
+ * | 404, 405, 501 after another signal was delivered            | `unsupported`   | nothing                  |
+ * | 400 and other 4xx                                           | `rejected`      | nothing                  |
+ * | 500 and other 5xx                                           | `rejected`      | a failure                |
  *
  * - `delivered`: the backend took it; `rejectedCount` items of it were refused for good (OTLP partial success).
  * - `throttled`: the backend asked for a pause of `retryAfterMs`; `wholeDestination` when the pause is for every signal.
