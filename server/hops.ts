@@ -10,9 +10,14 @@ export function parseHops(header: string | undefined): readonly string[] {
   return header.split(",").map((id) => id.trim()).filter((id) => id !== "");
 }
 
-/** The header for a request that came over these hops and is forwarded by us. */
+/** The hops of a request as they are kept with its record. */
 export function formatHops(hops: readonly string[]): string {
   return hops.join(", ");
+}
+
+/** The header for a request that came over `hops`, as its record keeps them, and is forwarded by us. */
+export function forwardedHops(hops: string, ownId: string): string {
+  return hops === "" ? ownId : `${hops}, ${ownId}`;
 }
 
 /** Why a request that came over these hops goes round in a circle; undefined when it does not. */

@@ -3,11 +3,11 @@ import { ITEM_NAMES, type Signal } from "../exporters/signal.ts";
 import type { SendAnswer } from "../exporters/transport/transport.ts";
 import { brokenAnswer } from "../exporters/transport/unsent.ts";
 import type { LaneStatus } from "./health.ts";
+import { forwardedHops, HOP_HEADER } from "./hops.ts";
 import { type LaneOptions, type LaneSetup, laneSetup } from "./lane_options.ts";
 import { LaneNotes } from "./lane_notes.ts";
 import { type ParkedRecord, PoisonWatch } from "./lane_poison.ts";
 import { type Job, LaneSettler } from "./lane_settler.ts";
-import { OTLP_REQUESTS } from "./otlp_requests.ts";
 
 /** Even a lane that has nothing to do comes round this often, so that one that is stuck can be told from one that sleeps. */
 export const HEARTBEAT_MS = 10_000;
@@ -61,7 +61,7 @@ export class Lane {
    * @throws {TypeError} When one is no number.
    */
   constructor(options: LaneOptions) {
-    this.#setup = laneSetup(options, OTLP_REQUESTS);
+    this.#setup = laneSetup(options);
     this.signal = options.signal;
     this.name = laneName(options.signal, options.destination.name);
     this.#poison = new PoisonWatch(this.#setup);
@@ -300,13 +300,12 @@ export class Lane {
         (job.entries.length === 1 && first !== undefined
           ? first.payload
           : requests.merge(job.entries.map((entry) => entry.payload)));
-      const hops = first?.hops ?? "";
       const send = destination.send(body, {
         signal: this.signal,
         itemCount: job.itemCount,
         deadlineMs: attemptTimeoutMs,
         abort: this.#ending.signal,
-        headers: { "breakwater-hop": hops === "" ? hopId : `${hops}, ${hopId}` },
+        headers: { [HOP_HEADER]: forwardedHops(first?.hops ?? "", hopId) },
       });
       return await Promise.race([send, noAnswer]);
     } catch (error) {

@@ -7,6 +7,7 @@ import type { Signal } from "../exporters/signal.ts";
 import { type Sleep, sleep } from "../exporters/sleep.ts";
 import type { Destination } from "./destination.ts";
 import type { Log } from "./log.ts";
+import { OTLP_REQUESTS } from "./otlp_requests.ts";
 
 /** The numbers of a lane. All times are in milliseconds. */
 export interface LaneLimits {
@@ -42,8 +43,7 @@ export interface LaneLimits {
   readonly parkedFailuresMax?: number;
 }
 
-/** Defaults and ranges of a lane's numbers. */
-export const LANE_LIMITS = {
+const LIMITS = {
   attemptTimeoutMs: { default: 10_000, min: 1, max: 86_400_000, integer: true },
   inFlightMax: { default: 4, min: 1, max: 64, integer: true },
   mergeBytesMax: { default: 4_194_304, min: 1, max: 67_108_864, integer: true },
@@ -92,19 +92,15 @@ export interface LaneOptions extends LaneLimits {
 }
 
 /** Options with their defaults filled in. */
-export type LaneSetup = Readonly<
-  & { [Name in keyof LaneLimits]-?: number }
-  & Required<Omit<LaneOptions, keyof LaneLimits | "requests">>
-  & { requests: RequestTools }
->;
+export type LaneSetup = Readonly<Required<LaneOptions>>;
 
 /** @throws {RangeError} When a number is outside its range. @throws {TypeError} When it is none. */
-export function laneSetup(options: LaneOptions, otlp: RequestTools): LaneSetup {
+export function laneSetup(options: LaneOptions): LaneSetup {
   return {
     ...options,
-    ...withinLimits<keyof LaneLimits>("create lane", options, LANE_LIMITS),
+    ...withinLimits<keyof LaneLimits>("create lane", options, LIMITS),
     observer: options.observer ?? {},
-    requests: options.requests ?? otlp,
+    requests: options.requests ?? OTLP_REQUESTS,
     clock: options.clock ?? systemClock,
     sleep: options.sleep ?? sleep,
     random: options.random ?? Math.random,
