@@ -1,5 +1,10 @@
-import { type Signal, SIGNALS } from "./signal.ts";
-import { ATTEMPT_TIMEOUT_DEFAULT_MS, type Compression, percentDecoded } from "./transport/http_endpoint.ts";
+import { bySignal, type Signal, SIGNALS } from "./signal.ts";
+import {
+  ATTEMPT_TIMEOUT_DEFAULT_MS,
+  ATTEMPT_TIMEOUT_MAX_MS,
+  type Compression,
+  percentDecoded,
+} from "./transport/http_endpoint.ts";
 
 /** How telemetry is to be written on the wire. */
 export type OtlpProtocol = "grpc" | "http/protobuf" | "http/json";
@@ -29,7 +34,6 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 const PREFIX = "OTEL_EXPORTER_OTLP_";
 const DEFAULT_ENDPOINT = "http://localhost:4318";
-const TIMEOUT_MAX_MS = 86_400_000;
 const COMPRESSIONS: readonly Compression[] = ["none", "gzip"];
 const PROTOCOLS: readonly OtlpProtocol[] = ["grpc", "http/protobuf", "http/json"];
 /** Variables of the specification that nothing here reads: TLS files come with the runtime's own settings. */
@@ -108,8 +112,8 @@ class Reader {
     const variable = this.#variable("TIMEOUT", signal);
     if (variable === undefined) return ATTEMPT_TIMEOUT_DEFAULT_MS;
     const value = Number(variable.text);
-    if (/^\d+$/.test(variable.text) && value >= 1 && value <= TIMEOUT_MAX_MS) return value;
-    const wanted = `an integer from 1 to ${TIMEOUT_MAX_MS}`;
+    if (/^\d+$/.test(variable.text) && value >= 1 && value <= ATTEMPT_TIMEOUT_MAX_MS) return value;
+    const wanted = `an integer from 1 to ${ATTEMPT_TIMEOUT_MAX_MS}`;
     return this.#instead(variable, wanted, ATTEMPT_TIMEOUT_DEFAULT_MS);
   }
 
@@ -142,10 +146,6 @@ class Reader {
     }
     return undefined;
   }
-}
-
-function bySignal<Value>(read: (signal: Signal) => Value): Readonly<Record<Signal, Value>> {
-  return { traces: read("traces"), metrics: read("metrics"), logs: read("logs") };
 }
 
 function nameFor(stem: string, signal: Signal): string {

@@ -4,6 +4,11 @@ export type Signal = "traces" | "metrics" | "logs";
 /** All signals, in the order in which they are shown. */
 export const SIGNALS: readonly Signal[] = ["traces", "metrics", "logs"];
 
+/** A value for each signal, made by `make`. */
+export function bySignal<Value>(make: (signal: Signal) => Value): Readonly<Record<Signal, Value>> {
+  return { traces: make("traces"), metrics: make("metrics"), logs: make("logs") };
+}
+
 /** What one item of each signal is called: the unit of the account. */
 export const ITEM_NAMES: Readonly<Record<Signal, string>> = {
   traces: "spans",

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { MemoryJournal } from "../exporters/journal/memory_journal.ts";
-import { type Signal, SIGNALS } from "../exporters/signal.ts";
+import { bySignal, SIGNALS } from "../exporters/signal.ts";
 import { type Sleep, sleep as timerSleep } from "../exporters/sleep.ts";
 import { VERSION } from "../exporters/version.ts";
 import { Account } from "./account.ts";
@@ -212,8 +212,4 @@ function sayWhereTo({ upstream }: Config, log: Log): void {
 
 function urlOf(listener: HttpListener | undefined): string | undefined {
   return listener && `http://${shownListen(listener.address)}`;
-}
-
-function bySignal<Value>(make: (signal: Signal) => Value): Readonly<Record<Signal, Value>> {
-  return { traces: make("traces"), metrics: make("metrics"), logs: make("logs") };
 }

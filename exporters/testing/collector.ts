@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { requestFromJson } from "../otlp/json.ts";
 import { skim } from "../otlp/skim.ts";
-import { type Signal, SIGNALS } from "../signal.ts";
+import { bySignal, type Signal, SIGNALS } from "../signal.ts";
 
 /** Where the collector listens, and how much of what it has seen it keeps. */
 export interface CollectorOptions {
@@ -138,7 +138,7 @@ class ScriptedCollector implements Collector {
   }
 
   get endpoints(): Readonly<Record<Signal, string>> {
-    return { traces: `${this.url}/v1/traces`, metrics: `${this.url}/v1/metrics`, logs: `${this.url}/v1/logs` };
+    return bySignal((signal) => `${this.url}/v1/${signal}`);
   }
 
   get connectionCount(): number {

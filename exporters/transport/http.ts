@@ -2,7 +2,7 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { type Limit, withinLimits } from "../../core/limits.ts";
-import type { Signal } from "../signal.ts";
+import { bySignal, type Signal } from "../signal.ts";
 import { answerTo, type HttpAnswer } from "./http_answer.ts";
 import { type Compression, type Endpoint, endpointOf, type PerSignal, withoutSecrets } from "./http_endpoint.ts";
 import { networkFailure } from "./network_failure.ts";
@@ -82,11 +82,7 @@ export class HttpTransport implements Transport {
    * @throws {RangeError} When a number is outside its range.
    */
   constructor(options: HttpTransportOptions) {
-    this.#endpoints = {
-      traces: endpointOf("traces", options),
-      metrics: endpointOf("metrics", options),
-      logs: endpointOf("logs", options),
-    };
+    this.#endpoints = bySignal((signal) => endpointOf(signal, options));
     const { responseBytesMax } = options;
     this.#responseBytesMax = withinLimits("create HTTP transport", { responseBytesMax }, LIMITS).responseBytesMax;
     this.#retryableStatuses = checkedStatuses(options.retryableStatuses ?? []);

@@ -32,8 +32,11 @@ export interface Endpoint {
 /** How long one attempt may take unless somebody says otherwise: OpenTelemetry's own number. */
 export const ATTEMPT_TIMEOUT_DEFAULT_MS = 10_000;
 
+/** A day: an attempt that may take longer is one that nobody waits for. */
+export const ATTEMPT_TIMEOUT_MAX_MS = 86_400_000;
+
 const LIMITS = {
-  timeoutMs: { default: ATTEMPT_TIMEOUT_DEFAULT_MS, min: 1, max: 86_400_000, integer: true },
+  timeoutMs: { default: ATTEMPT_TIMEOUT_DEFAULT_MS, min: 1, max: ATTEMPT_TIMEOUT_MAX_MS, integer: true },
 } satisfies Record<string, Limit>;
 
 /** Shorter words of a header are too common to be blotted out of a sentence. */

@@ -4,7 +4,7 @@ import type { Journal, JournalEntry } from "../../exporters/journal/journal.ts";
 import { MemoryJournal } from "../../exporters/journal/memory_journal.ts";
 import { requestFromJson } from "../../exporters/otlp/json.ts";
 import type { CountByReason } from "../../exporters/reason.ts";
-import type { Signal } from "../../exporters/signal.ts";
+import { bySignal, type Signal } from "../../exporters/signal.ts";
 import { Account } from "../../server/account.ts";
 import { IngestBudget } from "../../server/ingest_budget.ts";
 import { OtlpHttpReceiver, type OtlpHttpReceiverOptions } from "../../server/receive_http.ts";
@@ -29,8 +29,7 @@ export class Receiving implements AsyncDisposable {
   readonly receiver: OtlpHttpReceiver;
 
   private constructor({ itemsMax, queueBytesMax, budgetBytesMax, ...options }: FixtureOptions) {
-    const journal = (signal: Signal) => new MemoryJournal(signal, { itemsMax, bytesMax: queueBytesMax });
-    this.journals = { traces: journal("traces"), metrics: journal("metrics"), logs: journal("logs") };
+    this.journals = bySignal((signal) => new MemoryJournal(signal, { itemsMax, bytesMax: queueBytesMax }));
     for (const journal of Object.values(this.journals)) journal.cursor("backend", "reject");
     this.account = new Account(Object.values(this.journals));
     this.budget = new IngestBudget({ bytesMax: budgetBytesMax });
