@@ -29,7 +29,7 @@ export interface OtlpEnvironment {
   readonly ignored: readonly string[];
 }
 
-/** Environment variables by name. */
+/** Environment variables by name, as `process.env` or `Deno.env.toObject()` has them. An empty text counts as unset. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 const PREFIX = "OTEL_EXPORTER_OTLP_";

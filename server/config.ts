@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
+import type { Environment } from "../exporters/env.ts";
 import { type AddressRange, isLoopbackHost } from "./address.ts";
 import { nearestName } from "./nearest_name.ts";
 import { leadsTo, targetOf } from "./own_listener.ts";
 import { Secret } from "./secret.ts";
 import type { Listen, Rate } from "./setting_kinds.ts";
-import { type Environment, SettingTexts } from "./setting_texts.ts";
+import { SettingTexts } from "./setting_texts.ts";
 import { namesOf, type SettingName, SETTINGS } from "./settings.ts";
 import { readUpstream, type Upstream } from "./upstream.ts";
 

@@ -2,7 +2,7 @@
 export const HOP_HEADER = "breakwater-hop";
 
 /** More servers in a row than anybody needs, and few enough to end a circle of servers that do not know themselves. */
-export const HOPS_MAX = 8;
+const HOPS_MAX = 8;
 
 /** The ids in a `breakwater-hop` header, oldest first. */
 export function parseHops(header: string | undefined): readonly string[] {

@@ -20,6 +20,7 @@
  */
 
 export type { Clock } from "../core/clock.ts";
+export type { Environment } from "../exporters/env.ts";
 export type { Sleep } from "../exporters/sleep.ts";
 export type { Signal } from "../exporters/signal.ts";
 export type { AddressRange, IpAddress } from "./address.ts";
@@ -30,6 +31,4 @@ export { RateLimit, type RateLimitOptions, type RateVerdict } from "./rate_limit
 export { type FinalAccount, type RunningServer, type ServerOptions, StartError, startServer } from "./server.ts";
 export { Secret } from "./secret.ts";
 export type { Listen, ListenAddress, Rate } from "./setting_kinds.ts";
-export type { Environment } from "./setting_texts.ts";
-export { helpText, settingsMarkdown } from "./settings_text.ts";
 export type { Upstream } from "./upstream.ts";

@@ -1,8 +1,6 @@
+import type { Environment } from "../exporters/env.ts";
 import { type KindOf, rangeOf, readKind, type SettingValues } from "./setting_kinds.ts";
 import { namesOf, type Setting, type SettingName, SETTINGS } from "./settings.ts";
-
-/** The environment as text: what `Deno.env.toObject()` gives. An empty text is an unset one. */
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** A text with the name under which it was found: the setting's own, its alias, or that of a file. */
 export interface FoundText {
@@ -98,7 +96,7 @@ export class SettingTexts {
 }
 
 /** A text as mistakes repeat it. */
-export function quoted(text: string): string {
+function quoted(text: string): string {
   const shown = text.length > RECEIVED_LENGTH_MAX ? `${text.slice(0, RECEIVED_LENGTH_MAX)}…` : text;
   return JSON.stringify(shown);
 }

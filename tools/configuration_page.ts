@@ -1,4 +1,4 @@
-import { settingsMarkdown } from "../server/mod.ts";
+import { settingsMarkdown } from "../server/settings_text.ts";
 
 const RULES = `
 The server reads its settings from the environment, once, at the start. \`deno task start --help\` prints the same table.

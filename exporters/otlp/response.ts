@@ -136,7 +136,7 @@ export function parseJsonObject(body: Uint8Array): Record<string, unknown> {
   return parsed;
 }
 
-export function isObject(value: unknown): value is Record<string, unknown> {
+function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 

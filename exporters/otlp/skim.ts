@@ -151,6 +151,7 @@ function walk(bytes: Uint8Array, requestRow: number): Skimmed {
     }
   }
 }
+
 function idState(bytes: Uint8Array, at: number, length: number, lengthWanted: number): number {
   if (length === 0) return ABSENT;
   return isId(bytes, at, length, lengthWanted) ? VALID : WRONG;

@@ -21,14 +21,3 @@ export function backoffMs(retryIndex: number, limits: BackoffLimits, luck: numbe
   const fullMs = Math.min(limits.maxMs, limits.initialMs * 2 ** retryIndex);
   return Math.max(floorMs, fullMs * (1 - JITTER_RATIO * luck));
 }
-
-/** Random numbers from 0 to 1, exclusive, that a seed decides (Mulberry32): a test owns luck. */
-export function seededRandom(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}

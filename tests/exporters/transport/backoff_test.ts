@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { backoffMs, seededRandom } from "../../../exporters/transport/backoff.ts";
+import { backoffMs } from "../../../exporters/transport/backoff.ts";
+import { seededRandom } from "../../fakes/random.ts";
 
 const LIMITS = { initialMs: 1_000, maxMs: 30_000 };
 
