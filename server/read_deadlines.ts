@@ -8,8 +8,8 @@ export interface Expiring {
 }
 
 /**
- * Deadlines that are all equally far away, so that the first to begin is the first to end: one timer serves them all, and one that is
- * met costs two operations on a set.
+ * Deadlines that are all equally far away, so that the first to begin is the first to end: one timer serves them all, and one
+ * that is met costs two operations on a map.
  */
 export class ReadDeadlines {
   readonly #timeoutMs: number;
