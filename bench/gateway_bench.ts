@@ -26,6 +26,11 @@ const LOAD_MS = 2_500;
 /** How long the sink may wait for the rest once the sender has ended. */
 const DRAIN_BOUND_MS = 15_000;
 
+const SINK = new URL("gateway/sink.ts", import.meta.url);
+const LOAD = new URL("gateway/load.ts", import.meta.url);
+const BARE_GATEWAY = new URL("gateway/bare_gateway.ts", import.meta.url);
+const BREAKWATER = new URL("../server/main.ts", import.meta.url);
+
 const ROUND_COUNT = 5;
 const RATIO_MIN = 0.85;
 
@@ -91,12 +96,12 @@ async function spansPerSecond(
   bodyPath: string,
   start: (sinkUrl: string) => Promise<Gateway>,
 ): Promise<number> {
-  await using sink = startChild("../bench/gateway/sink.ts", [], {});
+  await using sink = startChild(SINK, [], {});
   const sinkUrl = await firstLine(sink.stdout);
   await using gateway = await start(sinkUrl);
   const beganAtMs = performance.now();
   await using load = startChild(
-    "../bench/gateway/load.ts",
+    LOAD,
     [gateway.url, bodyPath, String(CONCURRENCY), String(LOAD_MS)],
     {},
   );
@@ -113,12 +118,12 @@ async function spansPerSecond(
 }
 
 async function startBare(sinkUrl: string, file: string) {
-  const child = startChild("../bench/gateway/bare_gateway.ts", [sinkUrl, file], {});
+  const child = startChild(BARE_GATEWAY, [sinkUrl, file], {});
   return { url: await firstLine(child.stdout), [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() };
 }
 
 async function startBreakwater(sinkUrl: string) {
-  const child = startChild("../server/main.ts", [], {
+  const child = startChild(BREAKWATER, [], {
     OTEL_EXPORTER_OTLP_ENDPOINT: sinkUrl,
     BREAKWATER_OTLP_HTTP_LISTEN: "127.0.0.1:0",
     BREAKWATER_OTLP_GRPC_LISTEN: "off",

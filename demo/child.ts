@@ -1,4 +1,4 @@
-/** A child process of the demonstration: its lines as they come, its end within a bound, by its own process id. */
+/** A child process of the demonstration or of a bench: its lines as they come, its end within a bound. */
 
 import { TextLineStream } from "./lines.ts";
 
@@ -17,12 +17,12 @@ export interface Child extends AsyncDisposable {
  * Starts a module of this house in a process of its own. Settings of telemetry in our own environment (`OTEL_*`,
  * `BREAKWATER_*`, `APP_OTEL__*`) are not passed on: the demonstration is the same on every machine.
  */
-export function startChild(module: string, args: readonly string[], settings: Readonly<Record<string, string>>): Child {
+export function startChild(module: URL, args: readonly string[], settings: Readonly<Record<string, string>>): Child {
   const inherited = Object.fromEntries(
     Object.entries(Deno.env.toObject()).filter(([name]) => !/^(OTEL_|BREAKWATER_|APP_OTEL__)/.test(name)),
   );
   const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--allow-all", new URL(module, import.meta.url).href, ...args],
+    args: ["run", "--quiet", "--allow-all", module.href, ...args],
     clearEnv: true,
     env: { ...inherited, ...settings, NO_COLOR: "1" },
     stdin: "piped",

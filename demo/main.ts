@@ -6,16 +6,12 @@
  */
 
 import { parseArgs } from "node:util";
-import type { Collector } from "../exporters/testing/collector.ts";
-import { startCollector } from "../exporters/testing/collector.ts";
-import type { Signal } from "../exporters/signal.ts";
-import { SIGNALS } from "../exporters/signal.ts";
+import { type Signal, SIGNALS } from "../exporters/signal.ts";
+import { type Collector, startCollector } from "../exporters/testing/collector.ts";
 import type { Made } from "./application.ts";
-import { startChild } from "./child.ts";
-import type { Child } from "./child.ts";
+import { type Child, startChild } from "./child.ts";
 import { PLAY_SECONDS_DEFAULT, PLAY_SECONDS_MAX, PLAY_SECONDS_MIN, sceneAt, SCENES } from "./play.ts";
-import type { Screen, SignalView } from "./screen.ts";
-import { pipeScreen, terminalScreen } from "./screen.ts";
+import { pipeScreen, type Screen, type SignalView, terminalScreen } from "./screen.ts";
 import { judge } from "./verdict.ts";
 import { look } from "./watch.ts";
 
@@ -67,13 +63,13 @@ async function main(args: readonly string[]): Promise<number> {
 
   const interrupted = untilInterrupted();
   await using collector = await startCollector();
-  await using server = startChild("../server/main.ts", [], {
+  await using server = startChild(new URL("../server/main.ts", import.meta.url), [], {
     ...SERVER_SETTINGS,
     OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
   });
   const { otlpUrl, adminUrl, account } = await readServer(server);
   const circuits = followCircuits(server, screen);
-  await using application = startChild("./application.ts", [otlpUrl], {});
+  await using application = startChild(new URL("application.ts", import.meta.url), [otlpUrl], {});
   const applicationOutput = Array.fromAsync(application.stdout);
   const applicationErrors = Array.fromAsync(application.stderr);
 

@@ -1,7 +1,6 @@
 /** How the play looks: one block that is redrawn on a terminal, one line a change and one a tick in a pipe. */
 
-import type { Signal } from "../exporters/signal.ts";
-import { ITEM_NAMES, SIGNALS } from "../exporters/signal.ts";
+import { ITEM_NAMES, type Signal, SIGNALS } from "../exporters/signal.ts";
 
 /** What is known of one signal at one moment, in items. */
 export interface SignalView {

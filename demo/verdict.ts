@@ -1,7 +1,6 @@
 /** The last act: every item from the application to the collector, as equations that balance or do not. */
 
-import type { Signal } from "../exporters/signal.ts";
-import { ITEM_NAMES, SIGNALS } from "../exporters/signal.ts";
+import { ITEM_NAMES, type Signal, SIGNALS } from "../exporters/signal.ts";
 import type { SignalView } from "./screen.ts";
 
 /** What four witnesses say independently of each other, in items. */

@@ -1,7 +1,6 @@
 /** Looks at a running server through its admin listener, as any dashboard would: `/metrics` and `/health/telemetry`. */
 
-import type { Signal } from "../exporters/signal.ts";
-import { SIGNALS } from "../exporters/signal.ts";
+import { type Signal, SIGNALS } from "../exporters/signal.ts";
 import type { SignalView } from "./screen.ts";
 
 /** One look may take this long; a server that cannot answer in that time is news in itself. */

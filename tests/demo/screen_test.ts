@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { sceneAt, SCENES } from "../../demo/play.ts";
-import { pipeScreen, terminalScreen } from "../../demo/screen.ts";
-import type { Moment } from "../../demo/screen.ts";
+import { type Moment, pipeScreen, terminalScreen } from "../../demo/screen.ts";
 
 const VIEW = { circuit: "open", why: "refused", received: 1_200, delivered: 1_000, queued: 200, lost: {} };
 

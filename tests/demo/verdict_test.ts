@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { judge } from "../../demo/verdict.ts";
-import type { Testimony } from "../../demo/verdict.ts";
+import { judge, type Testimony } from "../../demo/verdict.ts";
 
 const VIEW = { circuit: "closed", why: "", received: 10, delivered: 7, queued: 1, lost: { http_400: 2 } };
 

@@ -12,10 +12,8 @@ import { OTLPTraceExporter as ProtobufTraceExporter } from "@opentelemetry/expor
 import { BatchLogRecordProcessor, LoggerProvider } from "@opentelemetry/sdk-logs";
 import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 import { BasicTracerProvider, BatchSpanProcessor } from "@opentelemetry/sdk-trace-base";
-import type { CollectedRequest } from "../../exporters/testing/collector.ts";
-import { startCollector } from "../../exporters/testing/collector.ts";
-import type { Signal } from "../../exporters/signal.ts";
-import { SIGNALS } from "../../exporters/signal.ts";
+import { type Signal, SIGNALS } from "../../exporters/signal.ts";
+import { type CollectedRequest, startCollector } from "../../exporters/testing/collector.ts";
 import { readConfig, startServer } from "../../server/mod.ts";
 import { decodeMessage, itemsOf, REQUEST_TYPES } from "../model/otlp_schema.ts";
 
