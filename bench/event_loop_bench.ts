@@ -1,22 +1,14 @@
 /**
  * Does a hung collector slow down the event loop of an application whose exporter is wrapped?
  *
- * The same program runs as two processes at once, one with a healthy collector and one with a hung one, so that whatever else the
- * machine does happens to both. Five rounds; the ratio of the medians is what counts.
+ * The same program runs as two processes at once, one with a healthy collector and one with a hung one, so that
+ * whatever else the machine does happens to both. Five rounds; the ratio of the medians is what counts.
  */
 
 import { fileURLToPath } from "node:url";
 import { type Collector, startCollector } from "../exporters/testing/collector.ts";
+import { answer, bar, median } from "./measure.ts";
 import type { TracedServiceOptions, TracedServiceReport } from "./traced_service.ts";
-
-/** What the rounds gave, in milliseconds, and the ratio with its bar. */
-export interface EventLoopResult {
-  readonly healthyP99Ms: readonly number[];
-  readonly hungP99Ms: readonly number[];
-  /** Median with a hung collector over median with a healthy one. */
-  readonly ratio: number;
-  readonly ratioMax: number;
-}
 
 const QUESTION = "How much later do timers run at p99 with a hung collector than with a healthy one?";
 const RATIO_MAX = 1.5;
@@ -30,14 +22,8 @@ const LOAD: Omit<TracedServiceOptions, "url"> = {
   maxQueueSize: 2_048,
 };
 
-if (import.meta.main) {
-  const result = await eventLoopBench();
-  console.log(describe(result));
-  if (result.ratio > result.ratioMax) Deno.exitCode = 1;
-}
-
-/** Runs the rounds: about half a minute. */
-export async function eventLoopBench(): Promise<EventLoopResult> {
+/** Runs the rounds, about half a minute, prints the answer, and says whether the bar is met. */
+export async function benchEventLoop(): Promise<boolean> {
   await using healthy = await startCollector();
   await using hung = await startCollector();
   hung.hang();
@@ -51,21 +37,9 @@ export async function eventLoopBench(): Promise<EventLoopResult> {
     healthyP99Ms.push(well.delayMs.p99);
     hungP99Ms.push(stuck.delayMs.p99);
   }
-  return { healthyP99Ms, hungP99Ms, ratio: median(hungP99Ms) / median(healthyP99Ms), ratioMax: RATIO_MAX };
-}
-
-/** The result for people. */
-export function describe({ healthyP99Ms, hungP99Ms, ratio, ratioMax }: EventLoopResult): string {
-  const line = (what: string, values: readonly number[]) =>
-    `  ${what.padEnd(18)} ${median(values).toFixed(2).padStart(6)} ms  (${
-      values.map((ms) => ms.toFixed(2)).join(" ")
-    })`;
-  return [
-    QUESTION,
-    line("healthy collector", healthyP99Ms),
-    line("hung collector", hungP99Ms),
-    `  ratio ${ratio.toFixed(2)}, bar <= ${ratioMax}: ${ratio <= ratioMax ? "met" : "MISSED"}`,
-  ].join("\n");
+  answer(QUESTION, { "healthy collector": healthyP99Ms, "hung collector": hungP99Ms }, "ms");
+  const ratio = median(hungP99Ms) / median(healthyP99Ms);
+  return bar("of the p99 with a healthy collector", ratio, "most", RATIO_MAX);
 }
 
 async function serve(collector: Collector): Promise<TracedServiceReport> {
@@ -77,9 +51,4 @@ async function serve(collector: Collector): Promise<TracedServiceReport> {
   }).output();
   if (!success) throw new Error(`The traced service failed: ${new TextDecoder().decode(stderr)}`);
   return JSON.parse(new TextDecoder().decode(stdout));
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? NaN;
 }

@@ -13,6 +13,7 @@ import { ProtobufTraceSerializer } from "@opentelemetry/otlp-transformer";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from "@opentelemetry/sdk-trace-base";
 import { startChild } from "../demo/child.ts";
+import { answer, bar, median } from "./measure.ts";
 
 /** Spans of one request: the SDK's batch. */
 const REQUEST_SPAN_COUNT = 512;
@@ -31,26 +32,12 @@ const LOAD = new URL("gateway/load.ts", import.meta.url);
 const BARE_GATEWAY = new URL("gateway/bare_gateway.ts", import.meta.url);
 const BREAKWATER = new URL("../server/main.ts", import.meta.url);
 
+const QUESTION = "How many spans a second go through the server, beside the least that a gateway can do?";
 const ROUND_COUNT = 5;
 const RATIO_MIN = 0.85;
 
-/** What the rounds gave: spans a second from end to end, for each gateway. */
-export interface GatewayResult {
-  readonly bareSpansPerSecond: readonly number[];
-  readonly breakwaterSpansPerSecond: readonly number[];
-  /** Median of Breakwater over median of the bare gateway. */
-  readonly ratio: number;
-  readonly ratioMin: number;
-}
-
-if (import.meta.main) {
-  const result = await gatewayBench();
-  console.log(describe(result));
-  if (result.ratio < result.ratioMin) Deno.exitCode = 1;
-}
-
-/** Runs the rounds: under a minute. */
-export async function gatewayBench(): Promise<GatewayResult> {
+/** Runs the rounds, under a minute, prints the answer, and says whether the bar is met. */
+export async function benchGateway(): Promise<boolean> {
   const folder = await mkdtemp(join(tmpdir(), "gateway-bench-"));
   try {
     const body = requestBody();
@@ -62,30 +49,11 @@ export async function gatewayBench(): Promise<GatewayResult> {
       bare.push(await spansPerSecond(body, bodyPath, (sinkUrl) => startBare(sinkUrl, join(folder, "segment"))));
       breakwater.push(await spansPerSecond(body, bodyPath, startBreakwater));
     }
-    return {
-      bareSpansPerSecond: bare,
-      breakwaterSpansPerSecond: breakwater,
-      ratio: median(breakwater) / median(bare),
-      ratioMin: RATIO_MIN,
-    };
+    answer(QUESTION, { "bare gateway": bare, "Breakwater": breakwater }, "spans/s");
+    return bar("of the bare gateway's rate", median(breakwater) / median(bare), "least", RATIO_MIN);
   } finally {
     await rm(folder, { recursive: true });
   }
-}
-
-/** The result for people. */
-export function describe(
-  { bareSpansPerSecond, breakwaterSpansPerSecond, ratio, ratioMin }: GatewayResult,
-): string {
-  const line = (what: string, values: readonly number[]) =>
-    `  ${what.padEnd(16)} ${Math.round(median(values)).toLocaleString("en-US").padStart(9)} spans/s  ` +
-    `(${values.map((value) => `${Math.round(value / 1_000)}k`).join(" ")})`;
-  return [
-    "What does the server cost beside the least that a gateway can do? (received -> forwarded, one machine)",
-    line("bare gateway", bareSpansPerSecond),
-    line("Breakwater", breakwaterSpansPerSecond),
-    `  ratio ${ratio.toFixed(2)}, bar >= ${ratioMin}: ${ratio >= ratioMin ? "ok" : "MISSED"}`,
-  ].join("\n");
 }
 
 type Gateway = Awaited<ReturnType<typeof startBare>>;
@@ -170,8 +138,4 @@ function requestBody(): Uint8Array<ArrayBuffer> {
   const body = ProtobufTraceSerializer.serializeRequest(exporter.getFinishedSpans());
   if (body === undefined) throw new Error("The stock serializer gave no request");
   return new Uint8Array(body);
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
 }

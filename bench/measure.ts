@@ -44,6 +44,16 @@ export async function ask(question: string, contenders: readonly Contender[]): P
   return new Map(measured.map((one) => [one.name, one]));
 }
 
+/** Prints the answer to a question that was asked in rounds: each contender's median, and what the rounds gave. */
+export function answer(question: string, rounds: Readonly<Record<string, readonly number[]>>, unit: string): void {
+  console.log(`\n${question}`);
+  for (const [name, values] of Object.entries(rounds)) {
+    console.log(
+      `  ${name.padEnd(44)} ${format(median(values)).padStart(10)} ${unit}  (${values.map(format).join(" ")})`,
+    );
+  }
+}
+
 /** Prints whether a bar is met. `least` bars ask for at least the number, `most` bars for at most. */
 export function bar(sentence: string, found: number, kind: "least" | "most", bound: number): boolean {
   const ok = kind === "least" ? found >= bound : found <= bound;
