@@ -1,6 +1,6 @@
 /**
- * The circuit breaker in plain TypeScript: no packed words, no shared memory, no atomics, one thread. What the core does must be
- * what this does. Written for being read beside DESIGN, not for speed.
+ * The circuit breaker in plain TypeScript: no packed words, no shared memory, no atomics, one thread. What the core does
+ * must be what this does. Written to be read, not to be fast.
  */
 
 import type { CircuitState, Outcome, Recorded } from "../../core/breaker.ts";
