@@ -1,10 +1,10 @@
 /**
  * Breakwater: telemetry that can never hurt the service it watches, and is never lost in silence.
  *
- * A backend that is down, slow, hung or full must not reach the application, and what could not be delivered must be counted.
- * One line makes any OpenTelemetry exporter safe: put it into {@linkcode CircuitBreakerSpanExporter},
- * {@linkcode CircuitBreakerMetricExporter} or {@linkcode CircuitBreakerLogRecordExporter}. The SDK, its processors and its
- * readers stay as they are; SDK 2.x and 3.x both fit.
+ * A backend that is down, slow, hung or full must not reach the application, and what could not be delivered must be
+ * counted. One line makes any OpenTelemetry exporter safe: put it into {@linkcode CircuitBreakerSpanExporter},
+ * {@linkcode CircuitBreakerMetricExporter} or {@linkcode CircuitBreakerLogRecordExporter}. The SDK, its processors and
+ * its readers stay as they are; SDK 2.x and 3.x both fit.
  *
  * @example Adoption in one line
  * ```ts
@@ -20,8 +20,8 @@
  * await provider.shutdown();
  * ```
  *
- * The rooms have doors of their own: `@breakwater/otel/core` holds the circuit breaker, `@breakwater/otel/exporters` the wrappers
- * and the transports, `@breakwater/otel/server` the server that takes OTLP in and passes it on.
+ * The rooms have doors of their own: `@breakwater/otel/core` holds the circuit breaker, `@breakwater/otel/exporters`
+ * the wrappers and the transports, `@breakwater/otel/server` the server that takes OTLP in and passes it on.
  *
  * @module
  */

@@ -46,8 +46,8 @@ export async function benchBreaker(): Promise<boolean> {
   return met.every((ok) => ok);
 }
 
-// Each contender has a loop of its own, as a program has that uses one of them: a loop that has seen several kinds of machines is
-// compiled for none of them.
+// Each contender has a loop of its own, as a program has that uses one of them: a loop that has seen several kinds of
+// machines is compiled for none of them.
 
 function decideClosed(name: string, machine: Machine): Contender {
   const run = loop("for (let time = 0; time < times; time++) machine.record(machine.acquire(), 'success');", machine);

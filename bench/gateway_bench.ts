@@ -1,8 +1,9 @@
 /**
  * What does the server cost beside the least that a gateway can do?
  *
- * Sender, gateway and sink share this machine, each in a process of its own. What counts is what arrived at the sink, and
- * the clock runs until all of it has. The two gateways take turns, so that whatever else the machine does happens to both.
+ * Sender, gateway and sink share this machine, each in a process of its own. What counts is what arrived at the sink,
+ * and the clock runs until all of it has. The two gateways take turns, so that whatever else the machine does happens
+ * to both.
  */
 
 import { mkdtemp, rm, writeFile } from "node:fs/promises";

@@ -16,8 +16,8 @@ export interface Measured {
 }
 
 /**
- * Turns that are measured; an odd number, so that the median is one of them. Many and short ones: where other programs want
- * the processor too, most turns still have it for themselves.
+ * Turns that are measured; an odd number, so that the median is one of them. Many and short ones: where other programs
+ * want the processor too, most turns still have it for themselves.
  */
 const TURNS = 51;
 

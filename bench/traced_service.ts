@@ -1,6 +1,7 @@
 /**
- * A program that measures itself while it makes spans: stock SDK, stock batch processor, stock OTLP exporter in a wrapper. It runs
- * as a process of its own, so that its memory and its event loop are nobody else's, and prints one `TracedServiceReport`.
+ * A program that measures itself while it makes spans: stock SDK, stock batch processor, stock OTLP exporter in a
+ * wrapper. It runs as a process of its own, so that its memory and its event loop are nobody else's, and prints one
+ * `TracedServiceReport`.
  */
 
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-proto";
@@ -15,7 +16,9 @@ export interface TracedServiceOptions {
   /** Where the spans go: the full address of the traces route. */
   readonly url: string;
   readonly spansPerSecond: number;
-  /** Milliseconds of work before anything is measured: compilation and first connections are not what is asked about. */
+  /**
+   * Milliseconds of work before anything is measured: compilation and first connections are not what is asked about.
+   */
   readonly warmupMs: number;
   readonly measuredMs: number;
   readonly exportTimeoutMs: number;

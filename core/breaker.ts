@@ -68,8 +68,8 @@ const RECORDED = ["applied", "stale", "duplicate"] as const;
 const DETACHED = -1;
 
 /**
- * A circuit breaker: it stops calls to a backend that fails, tries it again from time to time, and lets calls through when it
- * is well. Its state lies in shared memory, so that workers share it, and a call costs nanoseconds.
+ * A circuit breaker: it stops calls to a backend that fails, tries it again from time to time, and lets calls through
+ * when it is well. Its state lies in shared memory, so that workers share it, and a call costs nanoseconds.
  *
  * ```ts
  * import { CircuitBreaker } from "@breakwater/otel/core";
@@ -144,8 +144,8 @@ export class CircuitBreaker {
   }
 
   /**
-   * Shares the breaker that `handle` was read from, in this worker or another. Changes nothing in it: whoever joins an open
-   * circuit finds it open.
+   * Shares the breaker that `handle` was read from, in this worker or another. Changes nothing in it: whoever joins an
+   * open circuit finds it open.
    *
    * @throws {TypeError} When `handle` is not the handle of a breaker, or its memory holds none.
    * @throws {Error} When 256 are attached already.
@@ -160,7 +160,9 @@ export class CircuitBreaker {
     return permit === NEEDS_TIME ? this.#acquireInTime() : permit;
   }
 
-  /** Says what became of the call that a permit was given for. Every permit is to be recorded once, whatever happens. */
+  /**
+   * Says what became of the call that a permit was given for. Every permit is to be recorded once, whatever happens.
+   */
   record(permit: number, outcome: Outcome): Recorded {
     if (outcome === "success" && this.#core.recordUsual(this.#base, this.#attachment, permit) === 0) return "applied";
     return this.#record(permit, outcome);
@@ -206,8 +208,8 @@ export class CircuitBreaker {
   }
 
   /**
-   * Calls `listener` after each change of state that a call on this object brings about: of all who share a circuit, exactly
-   * one tells each change. What a listener throws is counted and goes no further. Returns what removes it.
+   * Calls `listener` after each change of state that a call on this object brings about: of all who share a circuit,
+   * exactly one tells each change. What a listener throws is counted and goes no further. Returns what removes it.
    */
   onTransition(listener: (transition: CircuitTransition) => void): () => void {
     return this.#listeners.add(listener);

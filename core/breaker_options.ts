@@ -8,8 +8,8 @@ export interface CircuitBreakerOptions {
   /** Successful probes that close it again, from 1 to 63. @default {1} */
   readonly successThreshold?: number;
   /**
-   * While not closed, calls are counted from 0, and number `i` may probe when `i % probeEveryNth` is 0. From 1 to 1000000;
-   * 0 leaves probing to the cooldown. @default {10}
+   * While not closed, calls are counted from 0, and number `i` may probe when `i % probeEveryNth` is 0. From 1 to
+   * 1000000; 0 leaves probing to the cooldown. @default {10}
    */
   readonly probeEveryNth?: number;
   /** Milliseconds from opening to the first probe by cooldown, from 1 to 86400000. @default {30000} */
@@ -26,11 +26,14 @@ export interface CircuitBreakerOptions {
   /** Probes in flight at once, over all workers, from 1 to 63. @default {1} */
   readonly probeConcurrency?: number;
   /**
-   * Milliseconds after which a half-open circuit that has heard from no probe gives up on those in flight and lets another
-   * through, from 1 to 86400000. @default {exportTimeoutMs + 5000}
+   * Milliseconds after which a half-open circuit that has heard from no probe gives up on those in flight and lets
+   * another through, from 1 to 86400000. @default {exportTimeoutMs + 5000}
    */
   readonly probeLeaseMs?: number;
-  /** How long one guarded call may take in milliseconds, from 1 to 86400000: only `probeLeaseMs` uses it. @default {15000} */
+  /**
+   * How long one guarded call may take in milliseconds, from 1 to 86400000: only `probeLeaseMs` uses it.
+   * @default {15000}
+   */
   readonly exportTimeoutMs?: number;
   /** The longest pause in milliseconds that a backend is granted, from 1 to 86400000. @default {300000} */
   readonly throttleMaxMs?: number;

@@ -10,9 +10,10 @@ const BURST_READINGS = 32;
 const USES_MAX = 256;
 
 /**
- * A clock for questions that come in bursts: while a circuit is open, a program that goes on calling asks for the time at each
- * refusal, and reading it costs ten times as much as the refusal. In a burst the time is read once for up to 256 questions, and
- * never used beyond the turn of the event loop in which it was read. Outside of one every reading is a new one.
+ * A clock for questions that come in bursts: while a circuit is open, a program that goes on calling asks for the time
+ * at each refusal, and reading it costs ten times as much as the refusal. In a burst the time is read once for up to
+ * 256 questions, and never used beyond the turn of the event loop in which it was read. Outside of one every reading is
+ * a new one.
  */
 export class BurstClock implements Clock {
   readonly #clock: Clock;

@@ -37,8 +37,8 @@ export const CORE_ABI_VERSION = 1;
 export const BREAKER_BYTES = 266_240;
 
 /**
- * How many breakers share one memory. Those on one memory share an instance too, and calls to one instance are cheaper than to
- * several; more of them would keep more memory alive for the last one.
+ * How many breakers share one memory. Those on one memory share an instance too, and calls to one instance are cheaper
+ * than to several; more of them would keep more memory alive for the last one.
  */
 export const BREAKERS_PER_MEMORY = 16;
 

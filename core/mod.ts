@@ -1,6 +1,6 @@
 /**
- * The core: what the rest stands on, without knowing any of it. No OpenTelemetry, no input or output; state that workers
- * share lies in WebAssembly memory, and every step that needs time is given a clock.
+ * The core: what the rest stands on, without knowing any of it. No OpenTelemetry, no input or output; state that
+ * workers share lies in WebAssembly memory, and every step that needs time is given a clock.
  *
  * ```ts
  * import assert from "node:assert/strict";

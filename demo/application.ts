@@ -1,6 +1,6 @@
 /**
- * The traced program of the demonstration: a small shop on the real OpenTelemetry SDK, in a process of its own. It makes
- * spans, metrics and logs until its standard input ends, flushes, and prints what it made as one line of JSON.
+ * The traced program of the demonstration: a small shop on the real OpenTelemetry SDK, in a process of its own. It
+ * makes spans, metrics and logs until its standard input ends, flushes, and prints what it made as one line of JSON.
  *
  * `deno run application.ts http://127.0.0.1:4318`
  */
@@ -28,7 +28,9 @@ const REQUEST_INTERVAL_MS = 50;
 const BATCH_DELAY_MS = 250;
 const METRIC_INTERVAL_MS = 1_000;
 
-/** What this process made, in items. Data points are made when the reader collects them, so its exporter counts them. */
+/**
+ * What this process made, in items. Data points are made when the reader collects them, so its exporter counts them.
+ */
 export type Made = Readonly<Record<Signal, number>>;
 
 if (import.meta.main) await main(Deno.args[0] ?? "http://127.0.0.1:4318");

@@ -95,7 +95,10 @@ export function pipeScreen(write: (text: string) => void): Screen {
   };
 }
 
-/** One line for the whole moment: `  12.1 s  traces open: in 480, out 310, queued 170 | metrics closed: in 12, out 12 | …`. */
+/**
+ * One line for the whole moment:
+ * `  12.1 s  traces open: in 480, out 310, queued 170 | metrics closed: in 12, out 12 | …`.
+ */
 export function tick(moment: Moment): string {
   const signals = SIGNALS.map((signal) => {
     const { circuit, received, delivered, queued, lost } = moment.signals[signal];

@@ -7,8 +7,8 @@ export class CircuitOpenError extends Error {
   /** Name of the circuit that refused. */
   readonly circuitName: string;
   /**
-   * Milliseconds until a probe may pass: by the end of the cooldown, of a pause that the backend asked for, or of the time that a
-   * probe under way is given. Counted attempts, or that probe's success, may let one pass earlier.
+   * Milliseconds until a probe may pass: by the end of the cooldown, of a pause that the backend asked for, or of the
+   * time that a probe under way is given. Counted attempts, or that probe's success, may let one pass earlier.
    */
   readonly retryAfterMs: number;
 

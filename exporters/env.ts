@@ -11,7 +11,10 @@ export type OtlpProtocol = "grpc" | "http/protobuf" | "http/json";
 
 /** What the `OTEL_EXPORTER_OTLP_*` variables say; it can be spread into a transport's options. */
 export interface OtlpEnvironment {
-  /** Full URLs, with OpenTelemetry's default where a signal has none of its own; undefined when no endpoint is set at all. */
+  /**
+   * Full URLs, with OpenTelemetry's default where a signal has none of its own; undefined when no endpoint is set at
+   * all.
+   */
   readonly endpoints?: Readonly<Record<Signal, string>>;
   /** The signals for which an endpoint is set, by the base or by a variable of their own. */
   readonly signals: readonly Signal[];
@@ -23,7 +26,10 @@ export interface OtlpEnvironment {
   readonly compression: Readonly<Record<Signal, Compression>>;
   /** How telemetry is written on the wire. */
   readonly protocol: Readonly<Record<Signal, OtlpProtocol>>;
-  /** One sentence for each value that cannot be used, naming its variable and never a secret. The default stands in for it. */
+  /**
+   * One sentence for each value that cannot be used, naming its variable and never a secret. The default stands in for
+   * it.
+   */
   readonly warnings: readonly string[];
   /** Variables that are set and have no effect. */
   readonly ignored: readonly string[];

@@ -5,8 +5,8 @@ import type { Signal } from "./signal.ts";
 export type { CircuitState };
 
 /**
- * What an exporter or a lane tells whoever keeps its metrics. Every member is optional, and none may disturb the caller:
- * a member that throws is reported and otherwise ignored.
+ * What an exporter or a lane tells whoever keeps its metrics. Every member is optional, and none may disturb the
+ * caller: a member that throws is reported and otherwise ignored.
  */
 export interface ExportObserver {
   /** One export or one attempt that reached the backend has ended, well or badly. Duration in milliseconds. */

@@ -8,13 +8,14 @@ import type { Signal } from "./signal.ts";
 import { type Sleep, sleep } from "./sleep.ts";
 
 /**
- * How a wrapped exporter behaves: the breaker's own options, and these. Give either a `breaker` or its options, not both;
- * `exportTimeoutMs` and `clock` go with either.
+ * How a wrapped exporter behaves: the breaker's own options, and these. Give either a `breaker` or its options, not
+ * both; `exportTimeoutMs` and `clock` go with either.
  */
 export interface CircuitBreakerExporterOptions extends CircuitBreakerOptions {
   /**
    * A breaker to share, so that exporters of one backend open and close together. Its transitions are not told to
-   * `observer`, which would hear each of them once for every exporter: use `breaker.onTransition`. @default {one of its own}
+   * `observer`, which would hear each of them once for every exporter: use `breaker.onTransition`.
+   * @default {one of its own}
    */
   readonly breaker?: CircuitBreaker;
   /**

@@ -49,7 +49,9 @@ interface Flight {
 const SUCCESS = 0;
 const FAILED = 1;
 
-/** The least time an inner exporter gets to shut down, when exports in flight have used up the rest, in milliseconds. */
+/**
+ * The least time an inner exporter gets to shut down, when exports in flight have used up the rest, in milliseconds.
+ */
 const INNER_SHUTDOWN_MS_MIN = 1;
 
 /** The part that the three wrappers share: a breaker and a deadline around `export`, an account, and an orderly end. */
@@ -113,14 +115,19 @@ export class GuardedExport<Batch> {
     this.#refuse(itemCount, reason, permit, callback);
   }
 
-  /** Flushes the inner exporter, for at most the export timeout; at once and without asking it while the circuit is open. */
+  /**
+   * Flushes the inner exporter, for at most the export timeout; at once and without asking it while the circuit is
+   * open.
+   */
   async forceFlush(): Promise<void> {
     const { breaker, exportTimeoutMs, sleep } = this.#settings;
     if (this.#shutdown !== undefined || breaker.state === "open") return;
     await within(exportTimeoutMs, "flush", sleep, async () => await this.#inner.forceFlush?.());
   }
 
-  /** Waits for exports in flight, then shuts the inner exporter down: once, and for at most the export timeout together. */
+  /**
+   * Waits for exports in flight, then shuts the inner exporter down: once, and for at most the export timeout together.
+   */
   shutdown(): Promise<void> {
     this.#shutdown ??= this.#end();
     return this.#shutdown;

@@ -50,16 +50,16 @@ export class CircuitBreakerLogRecordExporter implements LogRecordExporter {
   }
 
   /**
-   * Flushes the inner exporter, for at most `exportTimeoutMs`; while the circuit is open, or when the inner exporter has nothing
-   * to flush with, it resolves at once. Rejects when the inner exporter fails or does not answer in time.
+   * Flushes the inner exporter, for at most `exportTimeoutMs`; while the circuit is open, or when the inner exporter
+   * has nothing to flush with, it resolves at once. Rejects when the inner exporter fails or does not answer in time.
    */
   forceFlush(): Promise<void> {
     return this.#guard.forceFlush();
   }
 
   /**
-   * Waits for exports in flight and shuts the inner exporter down, for at most `exportTimeoutMs` together. Every call gives the
-   * same promise. Rejects when the inner exporter fails or does not answer in time.
+   * Waits for exports in flight and shuts the inner exporter down, for at most `exportTimeoutMs` together. Every call
+   * gives the same promise. Rejects when the inner exporter fails or does not answer in time.
    */
   shutdown(): Promise<void> {
     return this.#guard.shutdown();

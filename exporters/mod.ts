@@ -1,9 +1,10 @@
 /**
  * What stands between an application and its telemetry backend.
  *
- * Three wrappers make any OpenTelemetry exporter safe: a circuit breaker and a deadline around `export()`, so that a backend that
- * is down, slow or hung costs the application nothing, and an account of what was delivered, what was dropped, and why. Below
- * them stands the transport seam: `send(body)` over HTTP, behind a breaker, behind retries, each a {@linkcode Transport} itself.
+ * Three wrappers make any OpenTelemetry exporter safe: a circuit breaker and a deadline around `export()`, so that a
+ * backend that is down, slow or hung costs the application nothing, and an account of what was delivered, what was
+ * dropped, and why. Below them stands the transport seam: `send(body)` over HTTP, behind a breaker, behind retries,
+ * each a {@linkcode Transport} itself.
  *
  * @example One line makes an exporter safe
  * ```ts

@@ -1,5 +1,6 @@
 /*
- * The OpenTelemetry SDK as types: the only file that names its packages. Nothing of an SDK runs here, so SDK 2.x and 3.x fit alike.
+ * The OpenTelemetry SDK as types: the only file that names its packages. Nothing of an SDK runs here, so SDK 2.x and
+ * 3.x fit alike.
  */
 
 import type * as core from "@opentelemetry/core";

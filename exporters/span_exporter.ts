@@ -6,10 +6,11 @@ import type { ReadableSpan, ResultCallback, SpanExporter } from "./sdk_types.ts"
 /**
  * Makes any span exporter safe: a circuit breaker and a deadline around `export`, and an account of every span.
  *
- * One failure is one `export()` that the inner exporter fails, throws in, or does not answer within `exportTimeoutMs`; what it
- * says later changes nothing. While the circuit is open, batches are dropped at once and the backend is left alone. A
- * batch of which the backend says that it is bad (HTTP 400, 413 and the like) is dropped without counting against the backend.
- * A dropped batch is never reported as a success. An empty batch is one, without asking the inner exporter.
+ * One failure is one `export()` that the inner exporter fails, throws in, or does not answer within `exportTimeoutMs`;
+ * what it says later changes nothing. While the circuit is open, batches are dropped at once and the backend is left
+ * alone. A batch of which the backend says that it is bad (HTTP 400, 413 and the like) is dropped without counting
+ * against the backend. A dropped batch is never reported as a success. An empty batch is one, without asking the inner
+ * exporter.
  *
  * @example
  * ```ts
@@ -27,8 +28,8 @@ export class CircuitBreakerSpanExporter implements SpanExporter {
   readonly #guard: GuardedExport<ReadableSpan[]>;
 
   /**
-   * Flushes the inner exporter, for at most `exportTimeoutMs`; while the circuit is open it resolves at once. Present when the
-   * inner exporter has it. Rejects when the inner exporter fails or does not answer in time.
+   * Flushes the inner exporter, for at most `exportTimeoutMs`; while the circuit is open it resolves at once. Present
+   * when the inner exporter has it. Rejects when the inner exporter fails or does not answer in time.
    */
   declare readonly forceFlush?: () => Promise<void>;
 
@@ -59,8 +60,8 @@ export class CircuitBreakerSpanExporter implements SpanExporter {
   }
 
   /**
-   * Waits for exports in flight and shuts the inner exporter down, for at most `exportTimeoutMs` together. Every call gives the
-   * same promise. Rejects when the inner exporter fails or does not answer in time.
+   * Waits for exports in flight and shuts the inner exporter down, for at most `exportTimeoutMs` together. Every call
+   * gives the same promise. Rejects when the inner exporter fails or does not answer in time.
    */
   shutdown(): Promise<void> {
     return this.#guard.shutdown();

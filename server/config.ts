@@ -84,8 +84,8 @@ export type ConfigReading =
 
 /**
  * Reads the settings. All mistakes are found at once, each named with what it must be and what came; secrets are never
- * repeated. When a setting and its alias are both set and differ, that is a mistake as well: guessing which one was meant
- * would send telemetry to the wrong place without a word.
+ * repeated. When a setting and its alias are both set and differ, that is a mistake as well: guessing which one was
+ * meant would send telemetry to the wrong place without a word.
  *
  * @param environment All variables, not only ours, because unknown `BREAKWATER_…` names are mistakes.
  * @param readText Reads the file that `<secret>_FILE` names; may throw.

@@ -46,8 +46,9 @@ const INFLATE_CHUNK_BYTES_MIN = 64;
 const SLACK_BYTES_MAX = 4096;
 
 /**
- * Inflates a request, translates it to protobuf, counts its items, and leaves out those that are invalid or not sampled. A pure
- * function that allocates at most `inflatedBytesMax` for the inflated body: a small body that grows without end ends there.
+ * Inflates a request, translates it to protobuf, counts its items, and leaves out those that are invalid or not
+ * sampled. A pure function that allocates at most `inflatedBytesMax` for the inflated body: a small body that grows
+ * without end ends there.
  */
 export function decodeRequest(request: EncodedRequest, inflatedBytesMax: number): DecodedRequest | UnreadableRequest {
   try {
@@ -78,9 +79,10 @@ function inflate(body: Uint8Array, bytesMax: number): Uint8Array | undefined {
 }
 
 /**
- * How much output zlib should make room for at once. One step, without joining pieces, takes half the time and half the memory,
- * and an honest sender says the size in the last four bytes (RFC 1952). They may lie, and they are only the last member's, so
- * nothing else is decided by them; each step that they make too small is still at least half as large as the body.
+ * How much output zlib should make room for at once. One step, without joining pieces, takes half the time and half the
+ * memory, and an honest sender says the size in the last four bytes (RFC 1952). They may lie, and they are only the
+ * last member's, so nothing else is decided by them; each step that they make too small is still at least half as large
+ * as the body.
  */
 function outputBytesGuess(body: Uint8Array, bytesMax: number): number {
   const at = body.length - 4;

@@ -33,8 +33,8 @@ export interface DecodeFailure {
 export type DecodeAnswer = DecodedRequest | UnreadableRequest | DecodeFailure;
 
 /**
- * The worker's heap. JSON is the reason: parsed, the most wasteful 64 MiB of it take many times their size. A worker that needs
- * more is ended, and only its one request fails; without the limit the whole process would.
+ * The worker's heap. JSON is the reason: parsed, the most wasteful 64 MiB of it take many times their size. A worker
+ * that needs more is ended, and only its one request fails; without the limit the whole process would.
  */
 const HEAP_MEBIBYTES_MAX = 1024;
 
@@ -50,9 +50,9 @@ interface Job {
 }
 
 /**
- * Decodes large requests off the main thread, one after the other. The worker starts with the first of them and does not keep
- * the process alive while it has nothing to do. One that dies or does not answer in time is ended: its request fails, and the
- * next gets a new worker.
+ * Decodes large requests off the main thread, one after the other. The worker starts with the first of them and does
+ * not keep the process alive while it has nothing to do. One that dies or does not answer in time is ended: its request
+ * fails, and the next gets a new worker.
  */
 export class DecodeWorker {
   readonly #waitingCountMax: number;
@@ -79,8 +79,8 @@ export class DecodeWorker {
   }
 
   /**
-   * Decodes a request when its turn comes. Resolves always. The body goes to the worker for good, unless it is part of a larger
-   * buffer.
+   * Decodes a request when its turn comes. Resolves always. The body goes to the worker for good, unless it is part of
+   * a larger buffer.
    *
    * @param begin Asked when the turn has come: how many bytes the body may have inflated; undefined fails the request.
    */

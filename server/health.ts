@@ -108,7 +108,9 @@ export function telemetryHealth(lanes: readonly LaneStatus[], wallMs: number): H
   };
 }
 
-/** The worst circuit of all lanes that are in use: open, then half-open, then closed. A suspended lane holds nothing. */
+/**
+ * The worst circuit of all lanes that are in use: open, then half-open, then closed. A suspended lane holds nothing.
+ */
 export function worstState(lanes: readonly LaneStatus[]): CircuitState {
   const states = new Set(lanes.filter((lane) => !lane.suspended).map((lane) => lane.circuitState));
   return states.has("open") ? "open" : states.has("half_open") ? "half_open" : "closed";

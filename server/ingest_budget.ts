@@ -15,8 +15,8 @@ const LIMITS = {
 } satisfies Record<keyof IngestBudgetOptions, Limit>;
 
 /**
- * The memory that all requests in flight share. It is asked before memory is used, and told when it is free again; what is
- * given out is never more than the whole, and what comes back never more than was given out.
+ * The memory that all requests in flight share. It is asked before memory is used, and told when it is free again; what
+ * is given out is never more than the whole, and what comes back never more than was given out.
  */
 export class IngestBudget {
   readonly bytesMax: number;
@@ -38,7 +38,11 @@ export class IngestBudget {
     return this.bytesMax - this.#reservedBytes;
   }
 
-  /** Takes bytes out of the budget, or none when there are not that many. @throws {RangeError} When it is no number of bytes. */
+  /**
+   * Takes bytes out of the budget, or none when there are not that many.
+   *
+   * @throws {RangeError} When it is no number of bytes.
+   */
   reserve(bytes: number): boolean {
     mustBeBytes("reserve", bytes, Infinity);
     if (bytes > this.freeBytes) return false;
@@ -53,7 +57,10 @@ export class IngestBudget {
   }
 }
 
-/** One request's part of the budget. However the request ends, {@linkcode Reservation.close} gives back exactly what it had. */
+/**
+ * One request's part of the budget. However the request ends, {@linkcode Reservation.close} gives back exactly what it
+ * had.
+ */
 export class Reservation {
   readonly #budget: IngestBudget;
   #bytes = 0;

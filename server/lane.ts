@@ -9,7 +9,10 @@ import { LaneNotes } from "./lane_notes.ts";
 import { type ParkedRecord, PoisonWatch } from "./lane_poison.ts";
 import { type Job, LaneSettler } from "./lane_settler.ts";
 
-/** Even a lane that has nothing to do comes round this often, so that one that is stuck can be told from one that sleeps. */
+/**
+ * Even a lane that has nothing to do comes round this often, so that one that is stuck can be told from one that
+ * sleeps.
+ */
 export const HEARTBEAT_MS = 10_000;
 
 /** A transport answers within its deadline plus scheduling. One that does not is not waited for longer than this. */
@@ -33,8 +36,9 @@ export function laneName(signal: Signal, destination: string): string {
 
 /**
  * The way of one signal to one destination: takes records from its cursor, sends them through its circuit, and settles
- * each by the answer. While the circuit is closed several merged requests are in flight; otherwise one record, the oldest,
- * is the probe. What fails is given back and waits: for the back-off, for the circuit's deadline, for the destination.
+ * each by the answer. While the circuit is closed several merged requests are in flight; otherwise one record, the
+ * oldest, is the probe. What fails is given back and waits: for the back-off, for the circuit's deadline, for the
+ * destination.
  *
  * ```
  *   cursor ──take──► merge ──permit──► send ──answer──► verdict ──► acknowledge

@@ -75,7 +75,10 @@ export class LaneNotes {
     this.#aloneUpTo = Math.max(this.#aloneUpTo, entry.sequence);
   }
 
-  /** Takes a merged request apart. Its records sent alone are no retries: a budget for requests would take hours over them. */
+  /**
+   * Takes a merged request apart. Its records sent alone are no retries: a budget for requests would take hours over
+   * them.
+   */
   takeApart(entries: readonly JournalEntry[]): void {
     for (const entry of entries) {
       this.sendAlone(entry);
@@ -98,7 +101,9 @@ export class LaneNotes {
     }
   }
 
-  /** The settlement of a record whose pieces are all done with, or of which nothing was sent in pieces: the rest of it. */
+  /**
+   * The settlement of a record whose pieces are all done with, or of which nothing was sent in pieces: the rest of it.
+   */
   settlement(entry: JournalEntry, rest: Settlement): Settlement {
     const note = this.#notes.get(entry.sequence);
     if (note === undefined) return rest;

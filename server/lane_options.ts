@@ -19,7 +19,10 @@ export interface LaneLimits {
    * @default {4}
    */
   readonly inFlightMax?: number;
-  /** Records are merged up to so many bytes, 1 to 64 MiB: collectors refuse larger ones (gRPC: 4 MiB). @default {4_194_304} */
+  /**
+   * Records are merged up to so many bytes, 1 to 64 MiB: collectors refuse larger ones (gRPC: 4 MiB).
+   * @default {4_194_304}
+   */
   readonly mergeBytesMax?: number;
   /** Records are merged up to so many items, 1 to 1 000 000. @default {8192} */
   readonly mergeItemsMax?: number;

@@ -21,9 +21,9 @@ export interface ParkedRecord {
 }
 
 /**
- * Sees to it that a record on which the backend chokes cannot block those behind it. When probes fail again and again with
- * the same head, the next ones carry the records behind it in turn; as soon as one passes, the backend is known to be
- * well, and those that were skipped are parked.
+ * Sees to it that a record on which the backend chokes cannot block those behind it. When probes fail again and again
+ * with the same head, the next ones carry the records behind it in turn; as soon as one passes, the backend is known to
+ * be well, and those that were skipped are parked.
  */
 export class PoisonWatch {
   readonly #limits: PoisonLimits;

@@ -110,7 +110,9 @@ export class LaneSettler {
     }
   }
 
-  /** Gives records back to the queue, to be taken again. One that is sent in pieces must not be merged, nor sent whole. */
+  /**
+   * Gives records back to the queue, to be taken again. One that is sent in pieces must not be merged, nor sent whole.
+   */
   giveBack(entries: readonly JournalEntry[]): void {
     for (const entry of entries) if (this.#notes.get(entry)?.pieces !== undefined) this.#notes.sendAlone(entry);
     this.#setup.cursor.release(entries);
@@ -314,8 +316,9 @@ export class LaneSettler {
   }
 
   /**
-   * With several requests in flight a poison record may never open the circuit, because others pass between its failures.
-   * It is found by that: it failed as often as a poison head, the circuit stayed closed, and something was delivered.
+   * With several requests in flight a poison record may never open the circuit, because others pass between its
+   * failures. It is found by that: it failed as often as a poison head, the circuit stayed closed, and something was
+   * delivered.
    */
   #failsWhereOthersPass(job: Job): boolean {
     if (!job.wasClosed || this.#setup.breaker.state !== "closed") return false;

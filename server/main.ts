@@ -1,10 +1,10 @@
 /**
- * The program. Everything that touches the world outside is done here: settings are read from the environment, ports are
- * opened, signals are answered, lines are printed.
+ * The program. Everything that touches the world outside is done here: settings are read from the environment, ports
+ * are opened, signals are answered, lines are printed.
  *
- * It needs `--allow-net` (to listen, and to reach the upstream), `--allow-env` (all of it, to find misspelt settings) and
- * `--allow-read` (for secrets in files, and to start its worker). With `--allow-sys=networkInterfaces` it also knows an
- * upstream as itself that is given by one of this machine's addresses.
+ * It needs `--allow-net` (to listen, and to reach the upstream), `--allow-env` (all of it, to find misspelt settings)
+ * and `--allow-read` (for secrets in files, and to start its worker). With `--allow-sys=networkInterfaces` it also
+ * knows an upstream as itself that is given by one of this machine's addresses.
  *
  * Standard output carries the `ready` line and, at the end, the account; everything else goes to standard error.
  */

@@ -1,4 +1,6 @@
-/** The name that takes the fewest slips of a finger to get from `written`: a letter more, less, other, or two swapped. */
+/**
+ * The name that takes the fewest slips of a finger to get from `written`: a letter more, less, other, or two swapped.
+ */
 export function nearestName(written: string, names: readonly string[]): string | undefined {
   let nearest: string | undefined;
   let fewest = Infinity;

@@ -20,8 +20,8 @@ const GOAWAY = 0x7;
 const HTTP_1_1_REQUIRED = 0xd;
 
 /**
- * Answers a connection on which no request could be understood, and ends it: HTTP/2 by a GOAWAY that carries a sentence,
- * everything else by a bare HTTP/1.1 response.
+ * Answers a connection on which no request could be understood, and ends it: HTTP/2 by a GOAWAY that carries a
+ * sentence, everything else by a bare HTTP/1.1 response.
  */
 export function answerNotHttp(error: Error & { code?: string }, socket: Duplex): void {
   const peerIsGone = error.code === "ECONNRESET" || !socket.writable;
@@ -42,7 +42,9 @@ function response(code: string | undefined): string {
     `Content-Length: ${new TextEncoder().encode(body).length}\r\n\r\n${body}`;
 }
 
-/** The server's preface, which HTTP/2 asks for first, and a GOAWAY: no stream was served, HTTP/1.1 is required, and why. */
+/**
+ * The server's preface, which HTTP/2 asks for first, and a GOAWAY: no stream was served, HTTP/1.1 is required, and why.
+ */
 function goAway(message: string): Uint8Array {
   const debugData = new TextEncoder().encode(message);
   const payload = new Uint8Array(8 + debugData.length);

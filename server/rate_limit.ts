@@ -33,11 +33,11 @@ const ALLOWED: RateVerdict = { allowed: true };
 
 /**
  * Lets each client pass so often in a window that begins with its first request. Memory is bounded: clients are
- * remembered until their window ends, up to `clientCountMax`; those who come while all places are taken share buckets, so
- * that they can exhaust each other's allowance but nobody else's.
+ * remembered until their window ends, up to `clientCountMax`; those who come while all places are taken share buckets,
+ * so that they can exhaust each other's allowance but nobody else's.
  *
- * The limiter counts; the windows are kept here. Its own would cost a timer for each client, which is most of the memory,
- * and they would move with the wall clock.
+ * The limiter counts; the windows are kept here. Its own would cost a timer for each client, which is most of the
+ * memory, and they would move with the wall clock.
  */
 export class RateLimit {
   readonly #limiter: RateLimiterMemory | undefined;

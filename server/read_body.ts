@@ -15,7 +15,9 @@ export type BodyRead =
   | { readonly status: "complete"; readonly body: Uint8Array }
   | { readonly status: "too_large" | "memory_full" | "late" | "aborted" };
 
-/** A body whose size was announced gets all its room at once up to this size. Whoever announces more must send it first. */
+/**
+ * A body whose size was announced gets all its room at once up to this size. Whoever announces more must send it first.
+ */
 const ROOM_AT_ONCE_BYTES_MAX = 1_048_576;
 
 /** The first room of a body whose size was not announced. */
@@ -24,8 +26,9 @@ const ROOM_FIRST_BYTES = 65_536;
 const NOTHING = new Uint8Array(0);
 
 /**
- * Reads a request's body, in memory that is reserved before it is used, until the deadline. One that comes in one piece is used
- * as it is; others are put together as they come, so that nothing but the bytes themselves is held. Never rejects.
+ * Reads a request's body, in memory that is reserved before it is used, until the deadline. One that comes in one piece
+ * is used as it is; others are put together as they come, so that nothing but the bytes themselves is held. Never
+ * rejects.
  */
 export function readBody(request: IncomingMessage, options: ReadBodyOptions): Promise<BodyRead> {
   return new Promise((resolve) => new BodyReader(request, options, resolve));

@@ -75,8 +75,8 @@ const RECEIVING_SHARE = 0.5;
 const ADMIN_CLOSE_MS = 500;
 
 /**
- * Starts a server, in the order in which telemetry flows: journals, the account over them, lanes out of them, admin, and
- * the listener that fills them last.
+ * Starts a server, in the order in which telemetry flows: journals, the account over them, lanes out of them, admin,
+ * and the listener that fills them last.
  *
  * @throws {StartError} When a port cannot be opened, or the upstream turns out to be one of them.
  *
@@ -170,7 +170,9 @@ interface Opening {
   readonly open: (address: ListenAddress) => Promise<HttpListener>;
 }
 
-/** Opens all ports or none. A port that turns out to be forbidden, once it is known, counts as one that did not open. */
+/**
+ * Opens all ports or none. A port that turns out to be forbidden, once it is known, counts as one that did not open.
+ */
 async function openAll(
   openings: readonly Opening[],
   forbidden: (name: string, listen: Listen) => readonly string[],

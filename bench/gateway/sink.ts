@@ -1,5 +1,6 @@
 /**
- * The far end: reads each body, answers an empty 200, and tells how many bytes it has had: requests may have been merged, bytes are the same.
+ * The far end: reads each body, answers an empty 200, and tells how many bytes it has had: requests may have been
+ * merged, bytes are the same.
  *
  * `deno run sink.ts` prints its URL as its first line; `GET /` answers the count.
  */

@@ -52,8 +52,8 @@ export interface Queued {
 }
 
 /**
- * What happens when this cursor's queue is at its limit: the sender is refused, or the cursor skips its oldest entries that are not in
- * flight (the new one, when all are), counted as dropped for `queue_full`.
+ * What happens when this cursor's queue is at its limit: the sender is refused, or the cursor skips its oldest entries
+ * that are not in flight (the new one, when all are), counted as dropped for `queue_full`.
  */
 export type OnFull = "reject" | "drop_oldest";
 
@@ -63,7 +63,9 @@ export interface Cursor {
   readonly onFull: OnFull;
   readonly queued: Queued;
   readonly totals: CursorTotals;
-  /** Hands out the next entries in order, marked as in flight; an empty list when none waits. All have the same `hops`. */
+  /**
+   * Hands out the next entries in order, marked as in flight; an empty list when none waits. All have the same `hops`.
+   */
   take(limits: TakeLimits): readonly JournalEntry[];
   /**
    * Settles one entry for good, in any order.
@@ -95,8 +97,8 @@ export interface Journal {
   /** Accepts items and drops them at every cursor at once, for a reason such as `sampled`. */
   discard(itemCount: number, reason: Reason): void;
   /**
-   * Opens the cursor of that name, making it at the stream's end if it is new. What was accepted before that is dropped in its
-   * account, as `no_destination`, so that it balances too.
+   * Opens the cursor of that name, making it at the stream's end if it is new. What was accepted before that is dropped
+   * in its account, as `no_destination`, so that it balances too.
    */
   cursor(name: string, onFull: OnFull): Cursor;
   close(): Promise<void>;

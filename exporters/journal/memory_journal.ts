@@ -31,7 +31,10 @@ export interface MemoryJournalOptions {
   readonly itemsMax?: number;
 }
 
-/** What a record costs beside its payload, measured as resident memory: without it, small records would escape the bound. */
+/**
+ * What a record costs beside its payload, measured as resident memory: without it, small records would escape the
+ * bound.
+ */
 export const RECORD_OVERHEAD_BYTES = 512;
 
 const LIMITS = {
@@ -48,9 +51,9 @@ interface Slot {
 /**
  * A {@linkcode Journal} in memory: bounded in bytes and in items, gone with the process.
  *
- * There is one for each signal, so one signal's backlog never takes another's room. The bounds hold at every cursor, so one
- * destination's backlog never takes another's room either. A payload that several cursors want is kept once, and freed when the
- * last of them has settled it, even when an older one is still in flight.
+ * There is one for each signal, so one signal's backlog never takes another's room. The bounds hold at every cursor, so
+ * one destination's backlog never takes another's room either. A payload that several cursors want is kept once, and
+ * freed when the last of them has settled it, even when an older one is still in flight.
  *
  * @example
  * ```ts
@@ -191,7 +194,8 @@ class MemoryCursor implements Cursor {
     this.#slots = slots;
     this.#frontier = end;
     this.#end = end;
-    // What was accepted before this destination was there is part of its account too, which would not balance otherwise.
+    // What was accepted before this destination was there is part of its account too, which would not balance
+    // otherwise.
     if (missedItems > 0) tally(this.#dropped, "no_destination", missedItems);
   }
 

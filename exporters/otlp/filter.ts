@@ -22,8 +22,8 @@ export interface CountedRequest {
 /**
  * Takes the items out of an OTLP protobuf request for which `keep` says no. Items are offered in their order.
  *
- * Everything else stays as it came, byte for byte and in its order: resources, scopes, unknown fields. Only the envelopes
- * left without an item are left out as well. When every item is kept the answer is the payload itself.
+ * Everything else stays as it came, byte for byte and in its order: resources, scopes, unknown fields. Only the
+ * envelopes left without an item are left out as well. When every item is kept the answer is the payload itself.
  *
  * @throws {MalformedRequest} When the request cannot be decoded.
  */

@@ -5,9 +5,10 @@ import { DEPTH_MAX, MalformedRequest, WireWriter } from "./wire.ts";
 /**
  * Translates an OTLP/JSON request into the same request in protobuf.
  *
- * OTLP/JSON is protobuf's JSON with three rules of its own: ids are hexadecimal, enum values are integers, and names are
- * lowerCamelCase only. Unknown names are ignored, `null` is as good as absent, and 64-bit integers keep every digit, as strings
- * or as numbers. An id of a wrong length goes through, so that `skim` can refuse the item it belongs to and not the request.
+ * OTLP/JSON is protobuf's JSON with three rules of its own: ids are hexadecimal, enum values are integers, and names
+ * are lowerCamelCase only. Unknown names are ignored, `null` is as good as absent, and 64-bit integers keep every
+ * digit, as strings or as numbers. An id of a wrong length goes through, so that `skim` can refuse the item it belongs
+ * to and not the request.
  *
  * @throws {MalformedRequest} When the text is not JSON or a value is not what its field must hold; the message names its path.
  */
@@ -17,7 +18,10 @@ export function requestFromJson(text: string, signal: Signal): Uint8Array<ArrayB
   return new Translator(text.length >> 1).translate(REQUESTS[signal], request);
 }
 
-/** An integer in the text that may have more digits than a number can hold. One inside a string is a false alarm, no more. */
+/**
+ * An integer in the text that may have more digits than a number can hold. One inside a string is a false alarm, no
+ * more.
+ */
 const LONG_INTEGER = /[:,[]\s*-?\d{16}/;
 
 function parse(text: string): unknown {

@@ -1,6 +1,6 @@
 /**
- * The messages of OTLP 1.11 as one table: each field's name in OTLP/JSON, its number and its kind in protobuf. What walks,
- * checks or translates requests reads it from here.
+ * The messages of OTLP 1.11 as one table: each field's name in OTLP/JSON, its number and its kind in protobuf. What
+ * walks, checks or translates requests reads it from here.
  *
  * @module
  */
@@ -8,8 +8,8 @@
 import type { Signal } from "../signal.ts";
 
 /**
- * The scalar kinds. The three kinds of identifiers are protobuf `bytes` which OTLP/JSON writes in hexadecimal; they are told
- * apart because validity is asked of some and not of others.
+ * The scalar kinds. The three kinds of identifiers are protobuf `bytes` which OTLP/JSON writes in hexadecimal; they are
+ * told apart because validity is asked of some and not of others.
  */
 export type ScalarKind =
   | "string"

@@ -22,14 +22,14 @@ export interface Skimmed {
 }
 
 /**
- * Walks through an OTLP protobuf request without decoding it: counts its items, and the ones among them that must be refused,
- * and makes sure that whoever decodes it later can.
+ * Walks through an OTLP protobuf request without decoding it: counts its items, and the ones among them that must be
+ * refused, and makes sure that whoever decodes it later can.
  *
- * Every length, tag and nested message that the schema knows is checked; unknown fields are stepped over. Not checked is
- * whether strings are UTF-8.
+ * Every length, tag and nested message that the schema knows is checked; unknown fields are stepped over. Not checked
+ * is whether strings are UTF-8.
  *
- * A span must have a trace id of 16 and a span id of 8 bytes, neither all zero; a log record may have none, but not a wrong one.
- * Data points have no ids.
+ * A span must have a trace id of 16 and a span id of 8 bytes, neither all zero; a log record may have none, but not a
+ * wrong one. Data points have no ids.
  *
  * @throws {MalformedRequest} When the request cannot be decoded.
  */
@@ -38,8 +38,9 @@ export function skim(payload: Uint8Array, signal: Signal): Skimmed {
 }
 
 /**
- * What to do at a tag, by message and tag: `ACTIONS[message * 256 + tag]`. A tag below 256 is a field number below 32, and OTLP
- * has no greater one. From `bytes` on there is a length; from `message` on, a message to walk into: its index + `message`.
+ * What to do at a tag, by message and tag: `ACTIONS[message * 256 + tag]`. A tag below 256 is a field number below 32,
+ * and OTLP has no greater one. From `bytes` on there is a length; from `message` on, a message to walk into: `message`
+ * and its index, added up.
  */
 const Action = {
   refuse: 0,
@@ -67,8 +68,9 @@ const VALID = 1;
 const WRONG = 2;
 
 /**
- * Walks a request whose message has the row given: one loop with a stack of its own, three times as fast as calls, and however deep
- * the messages lie, nothing overflows. Bytes are read only below `end`, the end of the message that `pos` is in.
+ * Walks a request whose message has the row given: one loop with a stack of its own, three times as fast as calls, and
+ * however deep the messages lie, nothing overflows. Bytes are read only below `end`, the end of the message that `pos`
+ * is in.
  */
 function walk(bytes: Uint8Array, requestRow: number): Skimmed {
   const outerEnds = new Int32Array(DEPTH_MAX);
@@ -158,8 +160,9 @@ function idState(bytes: Uint8Array, at: number, length: number, lengthWanted: nu
 }
 
 /**
- * Whether the `KeyValue` between `start` and `end` is one of those that nearly all are: a short key and then a short string, an
- * integer, a boolean or a double, and nothing else. A glance finds them in order; all others are walked like any message.
+ * Whether the `KeyValue` between `start` and `end` is one of those that nearly all are: a short key and then a short
+ * string, an integer, a boolean or a double, and nothing else. A glance finds them in order; all others are walked like
+ * any message.
  */
 function isPlainAttribute(bytes: Uint8Array, start: number, end: number): boolean {
   if (end - start < 6 || bytes[start] !== TAG_KEY) return false;

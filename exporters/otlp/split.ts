@@ -3,9 +3,9 @@ import { filterItems } from "./filter.ts";
 import { skim } from "./skim.ts";
 
 /**
- * Splits an OTLP request into two halves of (about) equal item counts, for a backend that finds it too large. Both are requests
- * of their own: every item keeps its resource, its scope and, if it is a data point, its metric; in their order they hold exactly
- * the same items. A request of one item or none is given back alone.
+ * Splits an OTLP request into two halves of (about) equal item counts, for a backend that finds it too large. Both are
+ * requests of their own: every item keeps its resource, its scope and, if it is a data point, its metric; in their
+ * order they hold exactly the same items. A request of one item or none is given back alone.
  *
  * @throws {MalformedRequest} When the request cannot be decoded.
  */

@@ -29,8 +29,8 @@ const FIELD_VIOLATIONS = 1;
 const VIOLATION_DESCRIPTION = 2;
 
 /**
- * The body of a 4xx or 5xx answer: a `google.rpc.Status`. One larger than a response may be loses its details, and what is too
- * much of its message.
+ * The body of a 4xx or 5xx answer: a `google.rpc.Status`. One larger than a response may be loses its details, and what
+ * is too much of its message.
  */
 export function encodeStatus(encoding: Encoding, status: StatusInput): Uint8Array<ArrayBuffer> {
   const encode = encoding === "json" ? statusToJson : statusToProtobuf;

@@ -1,8 +1,8 @@
 /**
  * The wire format of protobuf, as much of it as OTLP needs.
  *
- * Tags and lengths take up to 5 bytes, values up to 10, minimal or not, as in protobuf's own libraries. Every read is checked
- * against the end of the message it is in.
+ * Tags and lengths take up to 5 bytes, values up to 10, minimal or not, as in protobuf's own libraries. Every read is
+ * checked against the end of the message it is in.
  *
  * @module
  */
@@ -22,7 +22,9 @@ const SHORT_TEXT_LENGTH_MAX = 48;
 const CHARACTER_BYTES_MAX = 4;
 const TWO_TO_32 = 4_294_967_296;
 
-/** What came in cannot be decoded: the sender's mistake, for good. The message says what, where, and what was expected. */
+/**
+ * What came in cannot be decoded: the sender's mistake, for good. The message says what, where, and what was expected.
+ */
 export class MalformedRequest extends Error {
   override readonly name = "MalformedRequest";
 
@@ -31,7 +33,11 @@ export class MalformedRequest extends Error {
   }
 }
 
-/** The position after the varint at `at`. @throws {MalformedRequest} When it does not end before `end` or in `bytesMax`. */
+/**
+ * The position after the varint at `at`.
+ *
+ * @throws {MalformedRequest} When it does not end before `end` or in `bytesMax`.
+ */
 export function endOfVarint(bytes: Uint8Array, at: number, end: number, bytesMax = VALUE_BYTES_MAX): number {
   const last = Math.min(end, at + bytesMax);
   for (let pos = at; pos < last; pos++) {
@@ -51,7 +57,11 @@ export function endOfTag(bytes: Uint8Array, at: number, end: number): number {
   return after;
 }
 
-/** The position after the length at `at`. @throws {MalformedRequest} When what it measures does not end before `end`. */
+/**
+ * The position after the length at `at`.
+ *
+ * @throws {MalformedRequest} When what it measures does not end before `end`.
+ */
 export function endOfSize(bytes: Uint8Array, at: number, end: number): number {
   const after = endOfVarint(bytes, at, end, SIZE_BYTES_MAX);
   const size = after - at === SIZE_BYTES_MAX && bytes[after - 1] > 0x0f ? Infinity : uint32At(bytes, at, after);
@@ -236,7 +246,8 @@ export class WireWriter {
       this.#bytes[mark - 1] = text.length;
       return;
     }
-    // As much as fits at a time: room for three bytes a unit, the most it can take, would be three times what most texts need.
+    // As much as fits at a time: room for three bytes a unit, the most it can take, would be three times what most
+    // texts need.
     for (let rest = text; rest !== "";) {
       this.#reserve(rest.length + CHARACTER_BYTES_MAX);
       const { read, written } = this.#encoder.encodeInto(rest, this.#bytes.subarray(this.#length));

@@ -48,8 +48,9 @@ export interface HangOptions extends FaultScope {
 }
 
 /**
- * An OTLP/HTTP backend that behaves as told. It answers like a healthy one until a fault is scripted; faults are used in the
- * order in which they were asked for, and one without `times` takes the place of those without `times` before it.
+ * An OTLP/HTTP backend that behaves as told. It answers like a healthy one until a fault is scripted; faults are used
+ * in the order in which they were asked for, and one without `times` takes the place of those without `times` before
+ * it.
  */
 export interface Collector extends AsyncDisposable {
   /** Base address, such as `http://127.0.0.1:40123`: what `OTEL_EXPORTER_OTLP_ENDPOINT` is set to. */

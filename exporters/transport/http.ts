@@ -49,8 +49,9 @@ const GZIP_OPTIONS = { level: 1 } as const;
  * Sends OTLP protobuf over HTTP with `fetch`, one attempt for each `send`, and tells what became of it by the table of
  * {@linkcode SendAnswer}. It follows no redirects, reads answers only up to a limit, and never throws or rejects.
  *
- * Deno's `fetch` itself repeats a request whose kept-alive connection broke before the answer. That hides connections that
- * grew stale while idle; it also means that a backend may see such a request twice where this transport made one attempt.
+ * Deno's `fetch` itself repeats a request whose kept-alive connection broke before the answer. That hides connections
+ * that grew stale while idle; it also means that a backend may see such a request twice where this transport made one
+ * attempt.
  *
  * @example
  * ```ts

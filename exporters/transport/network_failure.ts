@@ -14,7 +14,10 @@ const CAUSE_LENGTH_MAX = 200;
 const NEVER_SENT_CODES =
   /^(ECONNREFUSED|ENOTFOUND|EAI_\w+|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|UND_ERR_CONNECT_TIMEOUT|ConnectionRefused|FailedToOpenSocket|ERR_(TLS|SSL)_\w+|CERT_\w+|\w+_CERT(_\w+)?|UNABLE_TO_\w+)$/;
 
-/** What Deno says of it: refused, unresolved and untrusted are all inside its connector. Then what `fetch` itself forbids. */
+/**
+ * What Deno says of it: refused, unresolved and untrusted are all inside its connector. Then what `fetch` itself
+ * forbids.
+ */
 const NEVER_SENT_TEXT = /client error \(Connect\)|port \d+ (are|is) blocked|bad port/;
 
 /** Reads the error of a failed `fetch` on Deno, Node or Bun. Takes anything, also what is not an error. */

@@ -8,7 +8,10 @@ import { brokenAnswer, linkAborts, shutdownAnswer, unsentAnswer } from "./unsent
 
 /** How a {@linkcode RetryTransport} waits and how often it tries. */
 export interface RetryTransportOptions {
-  /** The full wait before the first retry, in milliseconds, 1 to 3 600 000; up to half of it is left to luck. @default {1_000} */
+  /**
+   * The full wait before the first retry, in milliseconds, 1 to 3 600 000; up to half of it is left to luck.
+   * @default {1_000}
+   */
   readonly initialBackoffMs?: number;
   /** The longest full wait, in milliseconds, 1 to 3 600 000. @default {30_000} */
   readonly maxBackoffMs?: number;
@@ -28,9 +31,9 @@ const LIMITS = {
 } satisfies Record<string, Limit>;
 
 /**
- * Sends again what is `retryable` or `throttled`, until `deadlineMs`: with exponential back-off and jitter, never before the
- * moment that the backend or the circuit names, and within a budget of retries. When the next attempt would come too late
- * it answers at once what the last one answered, so that the caller keeps the data and the time.
+ * Sends again what is `retryable` or `throttled`, until `deadlineMs`: with exponential back-off and jitter, never
+ * before the moment that the backend or the circuit names, and within a budget of retries. When the next attempt would
+ * come too late it answers at once what the last one answered, so that the caller keeps the data and the time.
  */
 export class RetryTransport implements Transport {
   readonly #inner: Transport;

@@ -1,6 +1,9 @@
 import { type Clock, systemClock } from "../../core/clock.ts";
 
-/** Tokens are counted in fifths, so that the 0.2 that a first attempt earns is a whole number and five of them are exactly one. */
+/**
+ * Tokens are counted in fifths, so that the 0.2 that a first attempt earns is a whole number and five of them are
+ * exactly one.
+ */
 const RETRY_COST = 5;
 /** In the long run one retry for every five requests. */
 const EARNED = 1;

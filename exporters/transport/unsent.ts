@@ -1,6 +1,8 @@
 import type { SendAnswer, SendOptions } from "./transport.ts";
 
-/** The answer to a request that need not be tried: the transport is closed, the caller has given up, no time is left. */
+/**
+ * The answer to a request that need not be tried: the transport is closed, the caller has given up, no time is left.
+ */
 export function unsentAnswer(options: SendOptions, closed: boolean): SendAnswer | undefined {
   if (closed || options.abort?.aborted) return shutdownAnswer("before it was sent", false);
   // NaN is no time either.

@@ -1,4 +1,7 @@
-/** A worker that breaks in the way it is told: by the first byte of the body. Anything else is answered with an empty request. */
+/**
+ * A worker that breaks in the way it is told: by the first byte of the body. Anything else is answered with an empty
+ * request.
+ */
 
 import process from "node:process";
 import { parentPort } from "node:worker_threads";

@@ -41,7 +41,10 @@ export class FakeClock implements Clock {
       }, { once: true });
     });
 
-  /** Lets what is ready run, then moves time, waking sleepers in the order in which they are due and running what they start. */
+  /**
+   * Lets what is ready run, then moves time, waking sleepers in the order in which they are due and running what they
+   * start.
+   */
   async advance(ms: number): Promise<void> {
     await settle();
     const endMs = this.#nowMs + ms;

@@ -97,8 +97,8 @@ export class Harbour {
   }
 
   /**
-   * Takes one record for each argument, and lets the lanes run. Each number is an item. Lanes start with the first call,
-   * after its records: they find them all.
+   * Takes one record for each argument, and lets the lanes run. Each number is an item. Lanes start with the first
+   * call, after its records: they find them all.
    */
   async receive(...records: readonly (readonly number[])[]): Promise<void> {
     for (const items of records) await this.receiveFrom("", items);

@@ -1,6 +1,9 @@
 import type { Signal } from "../../exporters/signal.ts";
 
-/** The smallest protobuf request with that many items: enough for whatever counts and carries, without encoding anything. */
+/**
+ * The smallest protobuf request with that many items: enough for whatever counts and carries, without encoding
+ * anything.
+ */
 export function requestOf(signal: Signal, itemCount: number): Uint8Array<ArrayBuffer> {
   const items = Array.from({ length: itemCount }, () => field(signal === "metrics" ? 1 : 2, new Uint8Array()));
   const scope = signal === "metrics" ? field(2, field(5, concat(items))) : concat(items);
