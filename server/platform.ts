@@ -6,7 +6,7 @@ import type { ListenAddress } from "./setting_kinds.ts";
 export interface HttpListener {
   /** Where it listens, with the port that it got if any was asked for. */
   readonly address: ListenAddress;
-  /** Stops listening, lets requests in flight end for at most so long, then ends them too. */
+  /** Stops listening and waits for requests in flight, for at most so long. Those that take longer are left behind. */
   close(deadlineMs: number): Promise<void>;
 }
 
@@ -22,16 +22,18 @@ export function serveHttp(
   { host, port }: ListenAddress,
   handler: (request: Request, peerAddress: string) => Response | Promise<Response>,
 ): HttpListener {
-  const ending = new AbortController();
   const server = Deno.serve(
-    { hostname: host, port, signal: ending.signal, onListen: () => {} },
+    { hostname: host, port, onListen: () => {} },
     (request, { remoteAddr }) => handler(request, remoteAddr.hostname),
   );
   return {
     address: { host, port: server.addr.port },
     async close(deadlineMs) {
-      const timer = setTimeout(() => ending.abort(), deadlineMs);
-      await server.shutdown();
+      // Deno ends a server gracefully or at once, and fails in the process's face when asked for one after the other. So a
+      // request that still hangs at the deadline is left behind, and ends with its client or with the process.
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const patience = new Promise<void>((resolve) => timer = setTimeout(resolve, deadlineMs));
+      await Promise.race([server.shutdown(), patience]);
       clearTimeout(timer);
     },
   };
