@@ -58,26 +58,33 @@ export class LaneSettler {
   get notBeforeMs(): number {
     return this.#notBeforeMs;
   }
+
   /** The destination has no such signal, as far as is known. */
   get suspended(): boolean {
     return this.#suspendedUntilMs !== undefined;
   }
+
   /** Until the destination is asked again whether it has the signal, in milliseconds. */
   get suspendedForMs(): number {
     return Math.max(0, (this.#suspendedUntilMs ?? -Infinity) - this.#setup.clock.nowMs());
   }
+
   get misconfigured(): boolean {
     return this.#misconfigured;
   }
+
   get lastSuccessAtMs(): number | undefined {
     return this.#lastSuccessAtMs;
   }
+
   get lastFailureAtMs(): number | undefined {
     return this.#lastFailureAtMs;
   }
+
   get lastFailure(): { readonly reason: Reason; readonly message: string } | undefined {
     return this.#lastFailure;
   }
+
   get failureCount(): number {
     return this.#failureCount;
   }

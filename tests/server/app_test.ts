@@ -4,6 +4,7 @@ import { type AdminParts, createAdminApp } from "../../server/app.ts";
 import type { CircuitState } from "../../exporters/export_observer.ts";
 import { type LaneStatus, liveness, readiness, telemetryHealth } from "../../server/health.ts";
 import { RateLimit } from "../../server/rate_limit.ts";
+import { laneStatus } from "../fakes/lane_status.ts";
 
 const WALL_MS = Date.UTC(2026, 10, 21);
 const TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8";
@@ -162,22 +163,5 @@ function adminApp(parts: Partial<AdminParts> = {}) {
 }
 
 function lane(circuitState: CircuitState): LaneStatus {
-  return {
-    destination: "upstream",
-    signal: "traces",
-    circuitState,
-    throttled: false,
-    suspended: false,
-    misconfigured: false,
-    inFlightCount: 0,
-    parkedCount: 0,
-    queued: { items: 0, bytes: 0, oldestReceivedAtMs: undefined },
-    lastSuccessAtMs: WALL_MS,
-    lastFailureAtMs: undefined,
-    lastFailure: undefined,
-    failureCount: 0,
-    openedCount: 0,
-    retryInMs: 0,
-    loopDueAtMs: Infinity,
-  };
+  return laneStatus({ destination: "upstream", circuitState, lastSuccessAtMs: WALL_MS });
 }
