@@ -1,4 +1,5 @@
-import type { CircuitState } from "../exporters/export_observer.ts";
+import type { CircuitState, ExportObserver } from "../exporters/export_observer.ts";
+import { isolatedObserver } from "../exporters/isolation.ts";
 import type { JournalEntry } from "../exporters/journal/journal.ts";
 import { type Reason, tally } from "../exporters/reason.ts";
 import { ITEM_NAMES } from "../exporters/signal.ts";
@@ -36,6 +37,8 @@ export class LaneSettler {
   readonly #setup: LaneSetup;
   readonly #notes: LaneNotes;
   readonly #poison: PoisonWatch;
+  /** Whoever watches cannot disturb what is watched. */
+  readonly #observer: Required<ExportObserver>;
   #consecutiveFailureCount = 0;
   #deliveryCount = 0;
   #notBeforeMs = -Infinity;
@@ -52,6 +55,9 @@ export class LaneSettler {
     this.#setup = setup;
     this.#notes = notes;
     this.#poison = poison;
+    const { observer, log, clock } = setup;
+    const report = (message: string, error: unknown) => log("error", `${name}: ${message}: ${String(error)}`);
+    this.#observer = isolatedObserver(observer, report, clock);
   }
 
   /** The monotonic moment before which a lane with a closed circuit sends nothing, in milliseconds. */
@@ -136,11 +142,11 @@ export class LaneSettler {
 
   /** Drops what is not settled of a record yet. @returns How many items that were. */
   drop(entry: JournalEntry, reason: Reason): number {
-    const { cursor, observer, signal } = this.#setup;
+    const { cursor, signal } = this.#setup;
     const itemCount = this.#notes.unsettledItems(entry);
     cursor.acknowledge(entry, this.#notes.settlement(entry, { dropped: { [reason]: itemCount } }));
     this.#notes.forget(entry);
-    this.#tell(() => observer.dropped?.({ signal, itemCount, reason }));
+    this.#observer.dropped({ signal, itemCount, reason });
     return itemCount;
   }
 
@@ -153,16 +159,16 @@ export class LaneSettler {
 
   /** The circuit has changed its state. */
   transitioned(from: CircuitState, to: CircuitState, reason: string): void {
-    const { log, observer } = this.#setup;
+    const { log } = this.#setup;
     if (to === "open") this.#notes.forgiveAll();
     if (to === "closed") this.#notBeforeMs = -Infinity;
     log(to === "open" ? "warning" : "info", `${this.#name}: circuit ${from} -> ${to}: ${reason}`);
-    this.#tell(() => observer.transitioned?.({ name: this.#name, from, to }));
+    this.#observer.transitioned({ name: this.#name, from, to });
   }
 
   /** Keeps what health and metrics want to know. */
   #takeDown(job: Job, answer: SendAnswer, durationMs: number): void {
-    const { clock, observer, signal } = this.#setup;
+    const { clock, signal } = this.#setup;
     const succeeded = answer.status === "delivered";
     if (succeeded) {
       this.#lastSuccessAtMs = clock.wallMs();
@@ -172,7 +178,7 @@ export class LaneSettler {
       this.#lastFailure = { reason: answer.reason, message: answer.message };
       this.#failureCount++;
     }
-    this.#tell(() => observer.attempted?.({ signal, itemCount: job.itemCount, durationMs, succeeded }));
+    this.#observer.attempted({ signal, itemCount: job.itemCount, durationMs, succeeded });
   }
 
   /** What the answer means for the lane as a whole. */
@@ -358,14 +364,5 @@ export class LaneSettler {
     if (clock.nowMs() - this.#warnedAtMs < WARNING_INTERVAL_MS) return;
     this.#warnedAtMs = clock.nowMs();
     log("warning", `${this.#name}: ${message}`);
-  }
-
-  /** Whoever watches cannot disturb what is watched. */
-  #tell(tell: () => void): void {
-    try {
-      tell();
-    } catch (error) {
-      this.#setup.log("error", `${this.#name}: an observer failed: ${String(error)}`);
-    }
   }
 }
