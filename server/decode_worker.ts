@@ -124,10 +124,11 @@ export class DecodeWorker {
     try {
       const worker = this.#worker ??= this.#hire();
       worker.ref();
-      const { buffer, byteLength } = request.body;
-      const moves = byteLength > 0 && byteLength === buffer.byteLength;
-      const order: DecodeOrder = { request, inflatedBytesMax };
-      worker.postMessage(order, moves ? [buffer as ArrayBuffer] : []);
+      const { body, ...rest } = request;
+      const fillsItsBuffer = body.byteLength > 0 && body.byteLength === body.buffer.byteLength;
+      const buffer = (fillsItsBuffer ? body.buffer : body.slice().buffer) as ArrayBuffer;
+      const order: DecodeOrder = { request: rest, body: buffer, inflatedBytesMax };
+      worker.postMessage(order, [buffer]);
     } catch (error) {
       void this.#replace(`The decoding worker could not be reached: ${error}`);
       return;

@@ -6,8 +6,8 @@
 import process from "node:process";
 import { parentPort } from "node:worker_threads";
 
-parentPort?.on("message", ({ request }: { request: { body: Uint8Array } }) => {
-  switch (String.fromCharCode(request.body[0])) {
+parentPort?.on("message", ({ body }: { body: ArrayBuffer }) => {
+  switch (String.fromCharCode(new Uint8Array(body)[0])) {
     case "e":
       process.exit(3);
       break;
