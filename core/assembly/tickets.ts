@@ -53,9 +53,8 @@ export function release(base: usize, attachment: u32): void {
  */
 // @ts-ignore: decorator
 @inline export function mark(slot: usize, ticket: u64): i32 {
-  const issued = load<u64>(slot, ISSUED);
-  const age = (issued - 1 - ticket) & TICKET_MAX;
-  if (age >= TICKETS_REMEMBERED || age >= issued) return UNKNOWN;
+  const age = (load<u64>(slot, ISSUED) - 1 - ticket) & TICKET_MAX;
+  if (age >= TICKETS_REMEMBERED) return UNKNOWN;
   const tag = ticket >> 5;
   const bit: u64 = 1 << (ticket & 31);
   const word = slot + TICKETS + (<usize>(tag & TICKET_WORDS_MASK) << 3);
@@ -66,7 +65,8 @@ export function release(base: usize, attachment: u32): void {
       if ((seen & bit) != 0) return AGAIN;
       next = seen | bit;
     } else {
-      // Only a thread that slept while its permit's owner gave out a thousand more can find a later page.
+      // A later page is found by a thread that slept while its permit's owner gave out a thousand more, and by a permit that
+      // nobody gave out.
       if (((seen >> 32) - tag & (TICKET_MAX >> 5)) <= TICKETS_REMEMBERED) return UNKNOWN;
       next = (tag << 32) | bit;
     }

@@ -1,7 +1,12 @@
 /** A worker that shares a circuit with the tests of breaker_sharing_test.ts, and does what it is told. */
 
 import { parentPort, workerData } from "node:worker_threads";
-import { CircuitBreaker, type CircuitBreakerHandle } from "../../core/breaker.ts";
+import {
+  CircuitBreaker,
+  type CircuitBreakerHandle,
+  type CircuitState,
+  type CircuitTransition,
+} from "../../core/breaker.ts";
 import type { Clock } from "../../core/clock.ts";
 
 /** Cells of the array that all share. */
@@ -15,7 +20,7 @@ export const CELLS = 5;
 /** What a worker is to do. */
 export type Task =
   | { readonly does: "race"; readonly rounds: number; readonly asksPerRound: number }
-  | { readonly does: "roam"; readonly calls: number; readonly seed: number }
+  | { readonly does: "roam"; readonly calls: number; readonly seed: number; readonly naps: boolean }
   | { readonly does: "hold" }
   | { readonly does: "tell the wait" };
 
@@ -28,11 +33,19 @@ export interface Assignment {
 
 /** What a roaming worker did. */
 export interface Journey {
-  /** Its changes of state: [generation, from, to]. */
-  readonly transitions: (readonly [number, string, string])[];
+  /** Its changes of state, as `packed`. */
+  readonly transitions: Uint32Array;
   /** The generations of its permits, in their order. */
-  readonly generations: number[];
+  readonly generations: Uint32Array;
   readonly answers: Readonly<Record<"refused" | "applied" | "stale" | "duplicate", number>>;
+}
+
+/** The states in the order of their numbers. */
+export const STATES: readonly CircuitState[] = ["closed", "half_open", "open"];
+
+/** A change of state in 24 bits, so that the order of the numbers is the order of the generations. */
+export function packed({ generation, from, to }: CircuitTransition): number {
+  return generation * 16 + STATES.indexOf(from) * 4 + STATES.indexOf(to);
 }
 
 /** Time as the tests move it, for all threads. */
@@ -57,7 +70,7 @@ function work(handle: CircuitBreakerHandle, task: Task, cells: Int32Array): unkn
   if (task.does === "tell the wait") return CircuitBreaker.attach(handle).retryAfterMs;
   const breaker = CircuitBreaker.attach(handle, { clock: clockOf(cells) });
   if (task.does === "race") return race(breaker, task.rounds, task.asksPerRound, cells);
-  if (task.does === "roam") return roam(breaker, task.calls, task.seed, cells);
+  if (task.does === "roam") return roam(breaker, task, cells);
   return breaker.acquire();
 }
 
@@ -87,9 +100,9 @@ function arrive(cells: Int32Array): void {
 }
 
 /** Calls as fast as it can, with outcomes by chance, moving the time that all share. */
-function roam(breaker: CircuitBreaker, calls: number, seed: number, cells: Int32Array): Journey {
-  const transitions: [number, string, string][] = [];
-  breaker.onTransition(({ generation, from, to }) => transitions.push([generation, from, to]));
+function roam(breaker: CircuitBreaker, { calls, seed, naps }: Task & { does: "roam" }, cells: Int32Array): Journey {
+  const transitions: number[] = [];
+  breaker.onTransition((transition) => transitions.push(packed(transition)));
   const generations: number[] = [];
   const answers = { refused: 0, applied: 0, stale: 0, duplicate: 0 };
   let luck = seed;
@@ -99,17 +112,13 @@ function roam(breaker: CircuitBreaker, calls: number, seed: number, cells: Int32
     luck = (Math.imul(luck, 1664525) + 1013904223) >>> 0;
     if (luck % 16 === 0) Atomics.add(cells, NOW_MS, 1);
     const permit = breaker.acquire();
-    if (permit < 0) {
-      answers.refused++;
-      if (luck % 8 === 0) nap(cells);
-      continue;
-    }
-    generations.push(generationOf(permit));
+    if (permit >= 0) generations.push(generationOf(permit));
+    if (naps && luck % 8 === 0) nap(cells);
     const chance = luck >>> 28;
-    if (luck % 8 === 0) nap(cells);
-    answers[breaker.record(permit, chance < 9 ? "failure" : chance < 15 ? "success" : { throttledMs: 1 })]++;
+    if (permit < 0) answers.refused++;
+    else answers[breaker.record(permit, chance < 9 ? "failure" : chance < 15 ? "success" : { throttledMs: 1 })]++;
   }
-  return { transitions, generations, answers };
+  return { transitions: Uint32Array.from(transitions), generations: Uint32Array.from(generations), answers };
 }
 
 /** Lets the others find the circuit as it is now, also where threads outnumber processors. */

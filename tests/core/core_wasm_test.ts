@@ -20,6 +20,12 @@ Deno.test("the module holds no data and no global that changes, so any number of
   assert.deepEqual(wat.match(/\(import\b/g)?.length, 1);
 });
 
+Deno.test("a word of 64 bits is stored once, when the breaker is made, and after that only compared and swapped", async () => {
+  const { wat } = await compiled;
+  assert.equal(wat.match(/i64\.atomic\.store/g)?.length, 1);
+  assert.ok(wat.match(/i64\.atomic\.rmw\.cmpxchg/g)!.length > 1);
+});
+
 Deno.test("an assert of the core traps", () => {
   const core = loadCore(makeMemory());
   const init = (base: number) => core.init(base, 3, 1, 10, 1, 1, 1, 1, 0, 1, 1, 1);
