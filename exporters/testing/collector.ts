@@ -31,6 +31,8 @@ export interface CollectedRequest {
 export interface FaultScope {
   /** Only this signal's requests; all signals when absent. */
   readonly signal?: Signal;
+  /** Only requests whose body, inflated, is of this kind: how a payload is made on which a backend chokes; all when absent. */
+  readonly when?: (payload: Uint8Array) => boolean;
   /** How many requests it is for, after which the next fault or health follows; until `recover()` when absent. */
   readonly times?: number;
 }
@@ -200,14 +202,16 @@ class ScriptedCollector implements Collector {
 
   #script(fault: Fault): void {
     const replaces = (other: Fault) =>
-      fault.times === undefined && other.times === undefined && other.signal === fault.signal;
+      fault.times === undefined && other.times === undefined && other.signal === fault.signal &&
+      other.when === fault.when;
     this.#faults = [...this.#faults.filter((other) => !replaces(other)), fault];
     if (fault.times !== undefined) this.#usesLeft.set(fault, fault.times);
   }
 
-  #nextFault(signal: Signal): Fault | undefined {
+  #nextFault(signal: Signal, payload: Uint8Array): Fault | undefined {
     for (const fault of this.#faults) {
       if (fault.signal !== undefined && fault.signal !== signal) continue;
+      if (fault.when !== undefined && !fault.when(payload)) continue;
       const usesLeft = this.#usesLeft.get(fault);
       if (usesLeft === undefined) return fault;
       if (usesLeft === 0) continue;
@@ -232,7 +236,7 @@ class ScriptedCollector implements Collector {
     if (signal === undefined) return reply(response, 404, { "content-type": "text/plain" }, "No such path");
 
     this.#remember({ signal, path, headers: flatten(request.headers), payload, receivedAt: Date.now() });
-    const fault = this.#nextFault(signal);
+    const fault = this.#nextFault(signal, payload);
     if (fault?.kind === "disconnect") {
       request.socket.destroy();
     } else if (fault?.kind === "hang") {
@@ -265,7 +269,7 @@ class ScriptedCollector implements Collector {
 }
 
 function scopeOf(scope: FaultScope): FaultScope {
-  return { signal: scope.signal, times: scope.times };
+  return { signal: scope.signal, when: scope.when, times: scope.times };
 }
 
 async function readBody(request: IncomingMessage): Promise<Uint8Array> {

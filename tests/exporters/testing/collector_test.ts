@@ -46,6 +46,17 @@ Deno.test("Faults are used in the order asked for, each as often as asked, for i
   assert.equal(await post(collector, "logs"), 200);
 });
 
+Deno.test("A fault can be for certain payloads, which it knows by what is in them, inflated", async () => {
+  await using collector = await startCollector();
+  const two = requestOf("traces", 2);
+  collector.respond(503, { when: (payload) => payload.length === two.length, times: 2 });
+  assert.equal(await post(collector, "traces", requestOf("traces", 1)), 200);
+  assert.equal(await post(collector, "traces", two), 503);
+  assert.equal(await post(collector, "traces", gzipSync(two), { "content-encoding": "gzip" }), 503);
+  assert.equal(await post(collector, "traces", two), 200, "it has been used up");
+  assert.equal(collector.items.traces, 3);
+});
+
 Deno.test("A refusing collector refuses connections, also on kept-alive ones, and recovers on the same port", async () => {
   await using collector = await startCollector();
   const { url } = collector;
