@@ -1,16 +1,11 @@
 import assert from "node:assert/strict";
 import { get } from "node:http";
-import { setImmediate } from "node:timers";
-import { inspect } from "node:util";
 import { startCollector } from "../../exporters/testing/collector.ts";
-import { type Config, readConfig } from "../../server/config.ts";
-import { type RunningServer, type ServerOptions, StartError, startServer } from "../../server/server.ts";
+import { type RunningServer, StartError, startServer } from "../../server/server.ts";
 import { SETTINGS } from "../../server/settings.ts";
 import { FakeClock } from "../fakes/clock.ts";
 import { sendSpans } from "../fakes/otlp_client.ts";
-
-/** How many turns of the event loop a test waits for what a socket has to bring. */
-const TURNS_MAX = 5_000;
+import { configOf, health, started, until } from "../fakes/running_server.ts";
 
 Deno.test("P1-09 every series is there at 0 before any traffic, also when no upstream is set", async () => {
   await using server = await started({});
@@ -32,6 +27,37 @@ Deno.test("P1-09 every series is there at 0 before any traffic, also when no ups
   ) {
     assert.ok(text.split("\n").includes(line), `${line}\n${text}`);
   }
+});
+
+Deno.test("P1-09 P1-10 exports move the names of P1-10, and traffic adds no series that was not there before it", async () => {
+  await using collector = await startCollector();
+  collector.respond(503, { times: 2 });
+  const clock = new FakeClock();
+  const env = {
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+    BREAKWATER_FAILURE_THRESHOLD: "1",
+    BREAKWATER_METRICS_RATE_LIMIT: "off",
+  };
+  await using server = await started(env, { clock, sleep: clock.sleep });
+  const before = await samplesOf(server);
+  assert.equal(await sendSpans(server.otlpUrl!, 20), 200);
+
+  await until(async () => (await samplesOf(server)).get("circuit_breaker_failures_total") === 1);
+  const open = await samplesOf(server);
+  assert.equal(open.get("circuit_state"), 2);
+  assert.equal(open.get('circuit_breaker_state{state="open"}'), 1);
+  assert.equal(open.get('circuit_breaker_state{state="closed"}'), 0);
+
+  const isDelivered = async () => (await samplesOf(server)).get("spans_processed_total") === 20;
+  await until(isDelivered, () => clock.advance(1000));
+  const after = await samplesOf(server);
+  assert.equal(after.get("circuit_state"), 0);
+  assert.equal(after.get("circuit_breaker_failures_total"), 2);
+  assert.equal(after.get("circuit_breaker_successes_total"), 1);
+  assert.equal(after.get("span_export_latency_seconds_count"), 3);
+  assert.equal(after.get("span_export_batch_size_count"), 3);
+  assert.equal(after.get("span_export_batch_size_sum"), 60);
+  assert.deepEqual([...after.keys()], [...before.keys()]);
 });
 
 Deno.test("P1-12 the eleventh scrape of the server itself is 429, from loopback too, unless loopback is trusted", async () => {
@@ -81,14 +107,14 @@ for (const [rate, delivered] of [["0", 0], ["1", 100]] as const) {
 }
 
 // deno-fmt-ignore
-const REFUSALS: [name: string, text: string, status: number][] = [
-  ["BREAKWATER_BODY_BYTES_MAX",     "100", 413],
-  ["BREAKWATER_INFLIGHT_BYTES_MAX", "100", 503],
-  ["BREAKWATER_QUEUE_ITEMS_MAX",    "2",   413],
-  ["BREAKWATER_QUEUE_BYTES_MAX",    "100", 413],
+const REFUSALS: [row: string, name: string, text: string, status: number][] = [
+  ["R4",    "BREAKWATER_BODY_BYTES_MAX",     "100", 413],
+  ["R9",    "BREAKWATER_INFLIGHT_BYTES_MAX", "100", 503],
+  ["P2-02", "BREAKWATER_QUEUE_ITEMS_MAX",    "2",   413],
+  ["P2-02", "BREAKWATER_QUEUE_BYTES_MAX",    "100", 413],
 ];
-for (const [name, text, status] of REFUSALS) {
-  Deno.test(`${name}=${text} refuses three spans with ${status}, and the account balances`, async () => {
+for (const [row, name, text, status] of REFUSALS) {
+  Deno.test(`${row} ${name}=${text} refuses three spans with ${status}, and the account balances`, async () => {
     await using collector = await startCollector();
     await using server = await started({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, [name]: text });
     assert.equal(await sendSpans(server.otlpUrl!, 3), status);
@@ -237,28 +263,20 @@ Deno.test("an upstream at one of this machine's addresses is our own listener wh
   Deno.listen({ hostname: "0.0.0.0", port }).close();
 });
 
-function configOf(env: Record<string, string>): Config {
-  const anyPorts = { BREAKWATER_OTLP_HTTP_LISTEN: "127.0.0.1:0", BREAKWATER_ADMIN_LISTEN: "127.0.0.1:0" };
-  const reading = readConfig({ ...anyPorts, ...env });
-  assert.ok("config" in reading, inspect(reading));
-  return reading.config;
-}
-
-async function started(env: Record<string, string>, options?: ServerOptions): Promise<RunningServer & AsyncDisposable> {
-  const server = await startServer(configOf(env), options);
-  return { ...server, [Symbol.asyncDispose]: async () => void await server.drain() };
-}
-
 async function scrapes(server: RunningServer, count: number, headers: HeadersInit = {}): Promise<readonly number[]> {
   const statuses: number[] = [];
   for (let scrape = 0; scrape < count; scrape++) statuses.push(await statusOf(`${server.adminUrl}/metrics`, headers));
   return statuses;
 }
 
-// deno-lint-ignore no-explicit-any
-async function health(server: RunningServer): Promise<{ status: number; body: any }> {
-  const response = await fetch(`${server.adminUrl}/health/telemetry`);
-  return { status: response.status, body: await response.json() };
+/** The value of each series, by its name and labels. */
+async function samplesOf(server: RunningServer): Promise<ReadonlyMap<string, number>> {
+  const response = await fetch(`${server.adminUrl}/metrics`);
+  const lines = (await response.text()).split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  return new Map(lines.map((line) => {
+    const space = line.lastIndexOf(" ");
+    return [line.slice(0, space), Number(line.slice(space + 1))];
+  }));
 }
 
 async function statusOf(url: string, headers: HeadersInit = {}): Promise<number> {
@@ -275,19 +293,6 @@ function statusForHost(url: string, host: string): Promise<number | undefined> {
       response.on("end", () => resolve(response.statusCode));
     }).on("error", reject);
   });
-}
-
-/** Turns the event loop until something is so, moving what must be moved in between. */
-async function until(
-  condition: () => Promise<boolean>,
-  move: () => Promise<void> = () => Promise.resolve(),
-): Promise<void> {
-  for (let turn = 0; turn < TURNS_MAX; turn++) {
-    if (await condition()) return;
-    await move();
-    await new Promise<void>((resolve) => setImmediate(resolve));
-  }
-  assert.fail("it never came about");
 }
 
 function freePort(): number {

@@ -1,0 +1,59 @@
+/** A server in this process, on free ports, for tests that ask it from outside. */
+
+import assert from "node:assert/strict";
+import { setImmediate } from "node:timers";
+import { inspect } from "node:util";
+import { type Config, readConfig } from "../../server/config.ts";
+import { type RunningServer, type ServerOptions, startServer } from "../../server/server.ts";
+import { FakeClock } from "./clock.ts";
+
+/** How long a test waits for what must come about, in real milliseconds: a machine that is busy takes its time. */
+const PATIENCE_MS = 20_000;
+
+/** The configuration that an environment gives, on free ports unless it says otherwise. */
+export function configOf(env: Record<string, string>): Config {
+  const anyPorts = { BREAKWATER_OTLP_HTTP_LISTEN: "127.0.0.1:0", BREAKWATER_ADMIN_LISTEN: "127.0.0.1:0" };
+  const reading = readConfig({ ...anyPorts, ...env });
+  assert.ok("config" in reading, inspect(reading));
+  return reading.config;
+}
+
+/** Starts a server, which is drained when the test is over, well or not. */
+export async function started(
+  env: Record<string, string>,
+  options: ServerOptions = {},
+): Promise<RunningServer & AsyncDisposable> {
+  const server = await startServer(configOf(env), options);
+  return { ...server, [Symbol.asyncDispose]: () => drained(server, options) };
+}
+
+/** Drains to the end. A drain that waits by a fake clock would wait for ever: it is moved meanwhile. */
+async function drained(server: RunningServer, { clock }: ServerOptions): Promise<void> {
+  let done = false;
+  const drain = server.drain().finally(() => done = true);
+  while (clock instanceof FakeClock && !done) await turn(() => clock.advance(1000));
+  await drain;
+}
+
+// deno-lint-ignore no-explicit-any
+export async function health(server: RunningServer): Promise<{ status: number; body: any }> {
+  const response = await fetch(`${server.adminUrl}/health/telemetry`);
+  return { status: response.status, body: await response.json() };
+}
+
+/** Turns the event loop until something is so, moving what must be moved in between. */
+export async function until(
+  isSo: () => boolean | Promise<boolean>,
+  move: () => Promise<void> = () => Promise.resolve(),
+): Promise<void> {
+  const deadlineMs = performance.now() + PATIENCE_MS;
+  while (!await isSo()) {
+    assert.ok(performance.now() < deadlineMs, "it never came about");
+    await turn(move);
+  }
+}
+
+async function turn(move: () => Promise<void>): Promise<void> {
+  await move();
+  await new Promise<void>((resolve) => setImmediate(resolve));
+}
