@@ -15,6 +15,18 @@ spec("P1-02 2 failures, 1 success, 2 failures leave it closed; the third in a ro
 ]);
 
 // deno-fmt-ignore
+spec("P1-02 the three states: closed, open after three failures, half-open while a probe is under way", {}, [
+  [  0,     "ok",       "applied closed"],
+  [  0,     "fail x 2", "applied closed"],
+  [  0,     "fail",     "applied open"],
+  [  0,     "ask p",    "passed half_open"],
+  [  0,     "ask",      "refused half_open"],
+  [  0,     "p fail",   "applied open"],
+  [  0,     "ask x 8",  "refused open"],
+  [  0,     "ok",       "applied closed"],
+]);
+
+// deno-fmt-ignore
 spec("P1-03 attempts 0, 10 and 20 reach the backend, the eighteen between do not", {}, [
   [  0,     "fail x 2", "closed"],
   [  0,     "fail",     "open"],

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { inspect } from "node:util";
 import { type Config, readConfig } from "../../server/config.ts";
 
-Deno.test("P1-13 an empty environment is a complete configuration without an upstream", () => {
+Deno.test("P1-13 R1 R4 an empty environment is a complete configuration: port 4318, bodies up to 64 MiB, no upstream", () => {
   const config = configOf({});
   assert.equal(config.upstream, undefined);
   assert.deepEqual(config.otlpHttpListen, { host: "127.0.0.1", port: 4318 });

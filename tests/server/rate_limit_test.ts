@@ -88,6 +88,16 @@ Deno.test("P1-12 beyond the bound clients share buckets; those who are remembere
   });
 });
 
+Deno.test("P1-12 a stranger beyond the bound is let in by its bucket, ten times a minute as anybody", async () => {
+  await underFakeTime({ rate: TEN_A_MINUTE, clientCountMax: 1 }, async ({ limit, advance }) => {
+    await consume(limit, "192.0.2.1");
+    assert.deepEqual(await verdicts(limit, "198.51.100.1", 10), Array(10).fill({ allowed: true }));
+    await advance(30_000);
+    assert.deepEqual(await consume(limit, "198.51.100.1"), { allowed: false, retryAfterSeconds: 30 });
+    assert.equal(limit.clientCount, 1);
+  });
+});
+
 Deno.test("P1-12 100 000 addresses leave 10 000 remembered clients and at most 20 MB more memory", async () => {
   const script = new URL("./rate_limit_memory.ts", import.meta.url).pathname;
   // A process of its own: here other tests share the memory.

@@ -4,7 +4,7 @@ import { decodeExportResponse } from "../../exporters/otlp/response.ts";
 import { skim } from "../../exporters/otlp/skim.ts";
 import { decodeStatus } from "../../exporters/otlp/status.ts";
 import { type Signal, SIGNALS } from "../../exporters/signal.ts";
-import { requestOf } from "../fakes/otlp_bytes.ts";
+import { field, requestOf } from "../fakes/otlp_bytes.ts";
 import { JSON_TYPE, PROTOBUF, Receiving, span, traces, tracesJson, tracesOf, until } from "./receiver_fixture.ts";
 
 const LOGS_JSON =
@@ -63,6 +63,21 @@ Deno.test("R3 gzip and identity bodies are accepted, several gzip members are on
   const entries = receiving.take("traces");
   assert.equal(entries.length, 3);
   for (const entry of entries) assert.deepEqual(entry.payload, body);
+});
+
+Deno.test("R4 by default a body may inflate to 64 MiB: 65 KB of gzip that grow to that are taken, and to one byte more are 413", async () => {
+  await using receiving = await Receiving.start();
+  const limit = 64 * 2 ** 20;
+  for (const [bytes, status] of [[limit, 200], [limit + 1, 413]] as const) {
+    // A field that nobody knows: a tag, four bytes of length, and zeros.
+    const body = field(15, new Uint8Array(bytes - 5));
+    assert.equal(body.length, bytes);
+    const response = await receiving.post("/v1/traces", Uint8Array.from(gzipSync(body)), {
+      "content-encoding": "gzip",
+    });
+    assert.equal(response.status, status);
+    await response.body?.cancel();
+  }
 });
 
 Deno.test("bodies in one piece, in many, announced and in chunks of unknown size arrive whole", async () => {
@@ -143,6 +158,23 @@ Deno.test("R7 when no span is any good, all are rejected and nothing is kept", a
   assert.equal(decodeExportResponse(await response.bytes(), "protobuf", "traces")?.rejectedCount, 3);
   assert.deepEqual(receiving.take("traces"), []);
   assert.deepEqual(receiving.counts("traces"), { received: 3, accepted: 0, refused: { invalid: 3 } });
+});
+
+Deno.test("R9 what cannot be decoded is 400, and the Status holds a BadRequest that says what is wrong", async () => {
+  await using receiving = await Receiving.start();
+  const response = await receiving.post("/v1/traces", tracesJson([span(0, { kind: "SERVER" })]), {
+    "content-type": JSON_TYPE,
+  });
+  assert.equal(response.status, 400);
+  const { code, message, details } = await response.json();
+  assert.equal(code, 3);
+  assert.match(message, /spans\[0\]\.kind must be an integer/);
+  const badRequest = {
+    "@type": "type.googleapis.com/google.rpc.BadRequest",
+    fieldViolations: [{ description: message }],
+  };
+  assert.deepEqual(details, [badRequest]);
+  assert.deepEqual(receiving.counts("traces"), { received: 0, accepted: 0, refused: {} });
 });
 
 Deno.test("R9 a full queue is 503 with Retry-After, its items are counted, and there is room again afterwards", async () => {

@@ -144,6 +144,7 @@ const inArrays = (count: number, innermost: string): string =>
 const SPANS: readonly [what: string, hex: string, problem: RegExp | undefined][] = [
   ["unknown varint, of ten bytes",                "a006" + "ff".repeat(9) + "01",   undefined],
   ["unknown fields of 8, of n and of 4 bytes",    "a106" + "00".repeat(8) + "a20602ffff" + "a506" + "00".repeat(4), undefined],
+  ["unknown fields of small numbers, as new ones", "a00100" + "a101" + "00".repeat(8) + "a20102ffff" + "a501" + "00".repeat(4), undefined],
   ["unknown field of the greatest number",        "faffffff0f0100",                 undefined],
   ["non-minimal tag, length and value",           "aa8000" + "818000" + "61" + "30" + "8180808000", undefined],
   ["negative enum, as ten bytes",                 "30" + "ff".repeat(9) + "01",     undefined],
@@ -226,6 +227,14 @@ Deno.test("R14 repeated numbers may come packed or one by one, and a packed list
   assert.equal(skim(buckets(field(2, bytesOf("01ac02"))), "metrics").itemCount, 1);
   assert.equal(skim(buckets(concat([varintField(2, 1), varintField(2, 300)])), "metrics").itemCount, 1);
   assert.throws(() => skim(buckets(field(2, bytesOf("01ac"))), "metrics"), MalformedRequest);
+});
+
+Deno.test("R14 a message that comes twice is one message: what it repeats adds up", () => {
+  const sum = (pointCount: number) => field(7, concat(Array(pointCount).fill(field(1, EMPTY))));
+  const metric = concat([sum(2), sum(3)]);
+  assert.deepEqual(skim(field(1, field(2, field(2, metric))), "metrics"), { itemCount: 5, invalidCount: 0 });
+  const scopes = concat([field(2, field(2, EMPTY)), field(2, field(2, EMPTY))]);
+  assert.equal(skim(concat([field(1, scopes), field(1, scopes)]), "traces").itemCount, 4);
 });
 
 Deno.test("R14 arbitrary bytes are taken or refused, nothing else", () => {
