@@ -11,6 +11,7 @@ import { Destination } from "./destination.ts";
 import type { LaneStatus } from "./health.ts";
 import { Lane, laneName } from "./lane.ts";
 import type { Log } from "./log.ts";
+import { PlainFetch } from "./plain_fetch.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** What forwarding is made of. */
@@ -34,6 +35,7 @@ const ONLY_DESTINATION = "upstream";
 export class Forwarding {
   readonly #lanes: readonly Lane[];
   readonly #destinations: readonly Destination[];
+  readonly #plain = new PlainFetch();
 
   /** @param parts From which journals, by whose settings. */
   constructor(parts: ForwardingParts) {
@@ -41,7 +43,7 @@ export class Forwarding {
     const groups = upstream === undefined ? [] : byHost(upstream);
     const berths = groups.map(({ host, signals }) => {
       const name = groups.length === 1 ? ONLY_DESTINATION : host;
-      const destination = destinationFor(name, upstream!, parts);
+      const destination = destinationFor(name, upstream!, parts, this.#plain);
       return { destination, lanes: signals.map((signal) => laneFor(signal, destination, upstream!, parts)) };
     });
     this.#destinations = berths.map(({ destination }) => destination);
@@ -62,6 +64,7 @@ export class Forwarding {
   async drain(deadlineMs: number): Promise<void> {
     await Promise.all(this.#lanes.map((lane) => lane.drain(deadlineMs)));
     await Promise.all(this.#destinations.map((destination) => destination.close()));
+    this.#plain.close();
   }
 }
 
@@ -74,12 +77,19 @@ function byHost(upstream: Upstream): readonly { readonly host: string; readonly 
   return Array.from(hosts, ([host, signals]) => ({ host, signals }));
 }
 
-function destinationFor(name: string, upstream: Upstream, { config, clock }: ForwardingParts): Destination {
+function destinationFor(
+  name: string,
+  upstream: Upstream,
+  { config, clock }: ForwardingParts,
+  plain: PlainFetch,
+): Destination {
   const transport = new HttpTransport({
     endpoints: upstream.endpoints.reveal(),
     headers: upstream.headers.reveal(),
     compression: upstream.compression,
     timeoutMs: upstream.timeoutMs,
+    // Only the runtime's own `fetch` finds its way through a proxy.
+    fetch: upstream.proxied ? undefined : plain.fetch,
     clock,
   });
   const retryBudget = new RetryBudget(clock);

@@ -24,6 +24,13 @@ export class SettingTexts {
     this.#readText = readText;
   }
 
+  /** Whether there is a proxy for plain HTTP: no setting of ours, but what the runtime's `fetch` looks for. */
+  get namesProxy(): boolean {
+    return ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"].some((name) =>
+      (this.#environment[name] ?? "") !== ""
+    );
+  }
+
   /** The value of a setting of that kind, or of its default; undefined when it has neither, or is mistaken. */
   value<Kind extends keyof SettingValues>(kind: Kind, name: SettingName): SettingValues[Kind] | undefined {
     const setting = SETTINGS.find((setting) => setting.name === name)!;

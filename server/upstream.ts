@@ -18,6 +18,8 @@ export interface Upstream {
   readonly compression: Readonly<Record<Signal, "none" | "gzip">>;
   /** How long one attempt may take. */
   readonly timeoutMs: Readonly<Record<Signal, number>>;
+  /** Whether the environment names a proxy, in the variables that the runtime's `fetch` follows. */
+  readonly proxied: boolean;
 }
 
 /** What the environment says of the upstream. */
@@ -52,6 +54,7 @@ export function readUpstream(texts: SettingTexts): UpstreamReading {
     headers: new Secret(headers),
     compression,
     timeoutMs,
+    proxied: texts.namesProxy,
   };
   return { ...reading, upstream };
 }

@@ -160,6 +160,16 @@ Deno.test("an endpoint for traces alone forwards traces alone: OpenTelemetry's d
   assert.deepEqual(upstream?.signals, ["traces"]);
 });
 
+Deno.test("a proxy in the environment is seen, because only the runtime's own fetch goes through it", () => {
+  const upstreamWith = (more: Record<string, string>) =>
+    configOf({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector.example:4318", ...more }).upstream;
+  assert.equal(upstreamWith({})?.proxied, false);
+  assert.equal(upstreamWith({ HTTP_PROXY: "" })?.proxied, false);
+  for (const name of ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]) {
+    assert.equal(upstreamWith({ [name]: "http://proxy.example:3128" })?.proxied, true, name);
+  }
+});
+
 Deno.test("a probe's lease follows the longest timeout, unless it is set", () => {
   const env = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector.example", OTEL_EXPORTER_OTLP_LOGS_TIMEOUT: "20000" };
   assert.equal(configOf(env).breaker.probeLeaseMs, 25_000);

@@ -1,0 +1,129 @@
+import assert from "node:assert/strict";
+import { type AddressInfo, createServer } from "node:net";
+import { startCollector } from "../../exporters/testing/collector.ts";
+import { HttpTransport, type HttpTransportOptions } from "../../exporters/transport/http.ts";
+import { PlainFetch } from "../../server/plain_fetch.ts";
+import { requestOf } from "../fakes/otlp_bytes.ts";
+
+const BODY = requestOf("traces", 3);
+const OPTIONS = { signal: "traces", itemCount: 3, deadlineMs: 20_000 } as const;
+
+Deno.test("E9 plain requests arrive whole, with their headers, one after another on one connection", async () => {
+  await using collector = await startCollector();
+  await using sender = senderTo(collector.endpoints, { headers: { "x-team": "harbour" } });
+  const large = requestOf("traces", 20_000);
+  for (const body of [BODY, large, new Uint8Array(), BODY]) {
+    assert.equal((await sender.send(body, OPTIONS)).status, "delivered");
+  }
+  assert.equal(collector.connectionCount, 1);
+  assert.deepEqual(collector.requests.map(({ payload }) => payload.length), [
+    BODY.length,
+    large.length,
+    0,
+    BODY.length,
+  ]);
+  assert.deepEqual(collector.requests[1].payload, large);
+  assert.equal(collector.requests[0].headers["x-team"], "harbour");
+  assert.equal(collector.requests[0].headers["transfer-encoding"], undefined);
+});
+
+Deno.test("A plain answer is judged by its status, its headers and its body", async () => {
+  await using collector = await startCollector();
+  await using sender = senderTo(collector.endpoints);
+  collector.respond(503, { times: 1, headers: { "retry-after": "7" } });
+  const throttled = await sender.send(BODY, OPTIONS);
+  assert.ok(throttled.status === "throttled" && throttled.retryAfterMs === 7_000);
+  collector.respond(400, { times: 1, headers: { "content-type": "application/json" }, body: '{"message":"no ids"}' });
+  assert.match((await sender.send(BODY, OPTIONS)).message, /answered 400.*no ids/);
+  collector.respond(204, { times: 1 });
+  assert.equal((await sender.send(BODY, OPTIONS)).status, "delivered");
+  collector.respond(307, { times: 1, headers: { location: "http://elsewhere.example/" } });
+  assert.equal((await sender.send(BODY, OPTIONS)).status, "misconfigured");
+  assert.equal((await sender.send(BODY, OPTIONS)).status, "delivered");
+});
+
+Deno.test("An answer that is too long is not read to its end", async () => {
+  await using collector = await startCollector();
+  await using sender = senderTo(collector.endpoints, { responseBytesMax: 1000 });
+  collector.respond(200, { body: new Uint8Array(1_000_000) });
+  const answer = await sender.send(BODY, OPTIONS);
+  assert.equal(answer.status, "delivered");
+  assert.match(answer.message, /larger than 1000 bytes/);
+});
+
+Deno.test("E5 a plain connection that is refused sent nothing; one that is cut may have delivered", async () => {
+  await using collector = await startCollector();
+  await using sender = senderTo(collector.endpoints);
+  assert.equal((await sender.send(BODY, OPTIONS)).status, "delivered");
+  collector.disconnect();
+  const cut = await sender.send(BODY, OPTIONS);
+  assert.ok(cut.status === "retryable" && cut.answerLost, JSON.stringify(cut));
+  // The runtime itself repeats a request that a kept connection lost, but once.
+  assert.ok(collector.requests.length <= 3, `${collector.requests.length} requests`);
+  await collector.refuse();
+  const refused = await sender.send(BODY, OPTIONS);
+  assert.ok(refused.status === "retryable" && !refused.answerLost, JSON.stringify(refused));
+  await collector.recover();
+  assert.equal((await sender.send(BODY, OPTIONS)).status, "delivered");
+});
+
+Deno.test("A plain request that hangs, before its answer or in it, ends with its connection at the deadline", async () => {
+  await using collector = await startCollector();
+  await using sender = senderTo(collector.endpoints, { timeoutMs: 20 });
+  collector.hang({ times: 1 });
+  const hung = await sender.send(BODY, OPTIONS);
+  assert.ok(hung.status === "retryable" && hung.reason === "deadline", JSON.stringify(hung));
+  collector.hang({ times: 1, duringBody: true });
+  const half = await sender.send(BODY, OPTIONS);
+  assert.equal(half.status, "delivered");
+  assert.match(half.message, /broke off/);
+  await until(() => collector.connectionCount === 0);
+});
+
+Deno.test("A name with several addresses is reached at the one that listens", async () => {
+  await using collector = await startCollector();
+  const url = collector.endpoints.traces.replace("127.0.0.1", "localhost");
+  await using sender = senderTo({ traces: url, metrics: url, logs: url });
+  assert.equal((await sender.send(BODY, OPTIONS)).status, "delivered");
+});
+
+Deno.test("A plain connection without requests is closed after a while, and all are when the sender ends", async () => {
+  await using collector = await startCollector();
+  const brief = new PlainFetch({ idleTimeoutMs: 1 });
+  await (await brief.fetch(collector.endpoints.traces, { method: "POST", body: BODY })).body?.cancel();
+  await until(() => collector.connectionCount === 0);
+  const patient = new PlainFetch();
+  await (await patient.fetch(collector.endpoints.traces, { method: "POST", body: BODY })).arrayBuffer();
+  assert.equal(collector.connectionCount, 1);
+  patient.close();
+  await until(() => collector.connectionCount === 0);
+});
+
+Deno.test("An answer that no Response can hold is an error of the request, not of the program", async () => {
+  const server = createServer((socket) => {
+    socket.on("error", () => {});
+    socket.once("data", () => socket.end("HTTP/1.1 999 Odd\r\ncontent-length: 2\r\n\r\nno"));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  await using sender = senderTo({ traces: url, metrics: url, logs: url });
+  assert.equal((await sender.send(BODY, OPTIONS)).status, "retryable");
+  await new Promise((resolve) => server.close(resolve));
+});
+
+/** A transport over a plain fetch; both end with the test. */
+function senderTo(endpoints: HttpTransportOptions["endpoints"], options: Partial<HttpTransportOptions> = {}) {
+  const plain = new PlainFetch();
+  const transport = new HttpTransport({ endpoints, fetch: plain.fetch, ...options });
+  return Object.assign(transport, {
+    async [Symbol.asyncDispose]() {
+      await transport.close();
+      plain.close();
+    },
+  });
+}
+
+/** Lets the loop turn until something has come about. */
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 1));
+}
