@@ -96,14 +96,14 @@ export class CircuitBreaker {
 
   readonly #core: Core;
   readonly #memory: WebAssembly.Memory;
-  readonly #base: number;
+  readonly #base: number = 0;
   readonly #clock: Clock;
   /** The clock of `acquire`. A clock that was given is read at every refusal; ours may be spared in a burst of them. */
   readonly #askingClock: Clock;
   /** When the memory was made, on `#clock`. */
   readonly #originMs: number;
   readonly #listeners = new TransitionListeners();
-  #attachment: number;
+  #attachment: number = DETACHED;
 
   /**
    * A closed circuit in memory of its own.

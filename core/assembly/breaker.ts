@@ -11,17 +11,17 @@
 // the generation in which its call was let through and is stale in any other.
 
 import {
-  ABI, ABI_VERSION, ATTACHMENT_SHIFT, ATTACHMENTS_MAX, ATTEMPTS, BREAKER_BYTES, BY_ATTEMPT, BY_COOLDOWN, BY_THROTTLE, CLOSED,
-  CLOSED_COUNT, COOLDOWN_BACKOFF, COOLDOWN_JITTER, COOLDOWN_MAX_MS, COOLDOWN_MS, count, DEADLINE, deadlineWord,
-  DUPLICATE_COUNT, FAILURE_COUNT, FAILURE_THRESHOLD, FAILURES_MASK, FAILURES_MAX, FAILURES_ONE, FAILURES_SHIFT, failuresOf,
-  FLOOR, GENERATION_MASK, GENERATION_MAX, GENERATION_SHIFT, generationOf, HALF_OPEN, HALF_OPENED_COUNT, HIGHEST,
-  IGNORED_COUNT, IN_FLIGHT_MASK, IN_FLIGHT_ONE, inFlightOf, LEASE, LEASE_EXPIRED_COUNT, LEVEL_MASK, LEVEL_MAX, LEVEL_SHIFT,
-  levelOf, MAGIC, MAGIC_VALUE, MS_MASK, msOf, OK_MASK, OK_ONE, okOf, OPEN, OPENED_COUNT, OPENING_MASK, OPENING_MAX,
-  OPENING_SHIFT, openingOf, ownerOf, isPermit, PERMIT_GENERATION_SHIFT, PROBE_CONCURRENCY, PROBE_EVERY_NTH, PROBE_LEASE_MS,
-  REFUSED_COUNT, SEED, slotOf, STALE_COUNT, STATE_MASK, stateOf, SUCCESS_COUNT, SUCCESS_THRESHOLD, THROTTLE_MAX_MS,
-  THROTTLED_COUNT, TICKET_MAX, TOLD, TOLD_FIRST, WAY_MASK, WAY_SHIFT, wayOf, WORD,
+  ABI, ABI_VERSION, ATTACHMENT_SHIFT, ATTACHMENTS_MAX, ATTEMPTS, BREAKER_BYTES, BY_ATTEMPT, BY_COOLDOWN, BY_THROTTLE,
+  CLOSED, CLOSED_COUNT, COOLDOWN_BACKOFF, COOLDOWN_JITTER, COOLDOWN_MAX_MS, COOLDOWN_MS, count, deadlineWord,
+  DUPLICATE_COUNT, FAILURE_THRESHOLD, FAILURES_MASK, FAILURES_MAX, FAILURES_ONE, failuresOf, GENERATION_MASK,
+  GENERATION_MAX, GENERATION_SHIFT, generationOf, HALF_OPEN, HALF_OPENED_COUNT, HIGHEST, IN_FLIGHT_MASK, IN_FLIGHT_ONE,
+  inFlightOf, LEASE_EXPIRED_COUNT, LEVEL_MASK, LEVEL_MAX, LEVEL_SHIFT, levelOf, MAGIC, MAGIC_VALUE, msOf, OK_MASK,
+  OK_ONE, okOf, OPEN, OPENED_COUNT, OPENING_MASK, OPENING_MAX, OPENING_SHIFT, openingOf, ownerOf, isPermit,
+  PERMIT_GENERATION_SHIFT, PROBE_CONCURRENCY, PROBE_EVERY_NTH, PROBE_LEASE_MS, REFUSED_COUNT, SEED, slotOf, STALE_COUNT,
+  STATE_MASK, stateOf, SUCCESS_COUNT, SUCCESS_THRESHOLD, THROTTLE_MAX_MS, TICKET_MAX, TOLD, TOLD_FIRST, WAY_MASK,
+  WAY_SHIFT, wayOf, WORD,
 } from "./layout";
-import { floorMs, isLater, leaseDeadline, plannedDeadline, probeDeadline, raiseFloor, renewLease } from "./deadlines";
+import { floorMs, isLater, leaseDeadline, probeDeadline, raiseFloor, renewLease, wholeMs } from "./deadlines";
 import { AGAIN, FIRST, isMarked, issue, mark } from "./tickets";
 
 // What `acquire` answers instead of a permit.
@@ -37,9 +37,6 @@ export const RECORD_NEEDS_TIME: i32 = 3; // nothing was done yet: record again w
 export const MARKED_NEEDS_TIME: i32 = 4; // the ticket is marked: record again with the time and `marked`
 export const TOLD_FLAG: i32 = 8;
 export const NOT_USUAL: i32 = -1; // from `recordUsual`
-
-/** Half of what a deadline's 44 bits hold, 278 years: any wait can be added to it. */
-const TIME_MAX_MS: f64 = 8796093022208;
 
 // The ranges of the settings; breaker_options.ts says them to the user.
 const PROBES_MAX: f64 = 63;
@@ -300,11 +297,6 @@ function pauseMs(base: usize, throttledMs: f64): u64 {
   return <u64>ceil<f64>(min<f64>(throttledMs, load<f64>(base, THROTTLE_MAX_MS)));
 }
 
-/** A time as the machine counts it: what is no number is 0, and what would not fit into a deadline's 44 bits is cut. */
-function wholeMs(time: f64): u64 {
-  return time > 0 ? <u64>min<f64>(time, TIME_MAX_MS) : 0;
-}
-
 /** This call's number among those that asked since the circuit opened, from 0; -1 when they are not counted. */
 function countAttempt(base: usize, w: u64): i64 {
   if (load<u32>(base, PROBE_EVERY_NTH) == 0) return -1;
@@ -343,70 +335,4 @@ function tell(slot: usize, from: u64, to: u64, reason: u32, detail: f64): void {
   store<f64>(place, detail, 8);
   store<i32>(slot, index + 1, TOLD);
   count(slot, stateOf(to) == OPEN ? OPENED_COUNT : stateOf(to) == CLOSED ? CLOSED_COUNT : HALF_OPENED_COUNT);
-}
-
-/** How many changes of state the attachment's last call made, and what they were: generation:20 | from:2 | to:2 | reason:4. */
-export function toldCount(base: usize, attachment: u32): i32 {
-  return load<i32>(slotOf(base, attachment), TOLD);
-}
-export function told(base: usize, attachment: u32, index: i32): f64 {
-  return load<f64>(slotOf(base, attachment) + TOLD_FIRST + (<usize>index << 4));
-}
-export function toldDetail(base: usize, attachment: u32, index: i32): f64 {
-  return load<f64>(slotOf(base, attachment) + TOLD_FIRST + (<usize>index << 4), 8);
-}
-
-/** The state, without a side effect: an open circuit whose cooldown has ended is open until somebody asks. */
-export function state(base: usize): i32 {
-  return <i32>stateOf(atomic.load<u64>(base, WORD));
-}
-
-export function generation(base: usize): i32 {
-  return <i32>generationOf(atomic.load<u64>(base, WORD));
-}
-
-export function consecutiveFailures(base: usize): i32 {
-  return <i32>failuresOf(atomic.load<u64>(base, WORD));
-}
-
-export function probesInFlight(base: usize): i32 {
-  return <i32>inFlightOf(atomic.load<u64>(base, WORD));
-}
-
-/** Milliseconds for which an open circuit goes on honouring a pause the backend asked for; 0 when it does not. */
-export function throttledMs(base: usize, nowMs: f64): f64 {
-  const w = atomic.load<u64>(base, WORD);
-  const now = wholeMs(nowMs);
-  return stateOf(w) == OPEN ? remaining(floorMs(base, w, now), now) : 0;
-}
-
-/** Milliseconds until a call may pass; 0 when one would pass now. */
-export function retryAfterMs(base: usize, nowMs: f64): f64 {
-  const w = atomic.load<u64>(base, WORD);
-  if (stateOf(w) == CLOSED) return 0;
-  const now = wholeMs(nowMs);
-  const paused = remaining(floorMs(base, w, now), now);
-  if (stateOf(w) == HALF_OPEN) {
-    if (inFlightOf(w) < load<u32>(base, PROBE_CONCURRENCY)) return paused;
-    return max<f64>(remaining(leaseDeadline(base, w, now), now), paused);
-  }
-  const nth = load<u32>(base, PROBE_EVERY_NTH);
-  const a = atomic.load<u64>(base, ATTEMPTS);
-  if (nth > 0 && (ownerOf(a) != openingOf(w) || msOf(a) % nth == 0)) return paused;
-  return max<f64>(remaining(probeDeadline(base, w, now), now), paused);
-}
-
-// @ts-ignore: decorator
-@inline function remaining(deadlineMs: u64, nowMs: u64): f64 {
-  return deadlineMs > nowMs ? <f64>(deadlineMs - nowMs) : 0;
-}
-
-/** One of the counters of layout.ts, added up over everyone who ever attached. */
-export function counter(base: usize, index: u32): f64 {
-  const highest = atomic.load<u32>(base, HIGHEST);
-  let sum: u64 = 0;
-  for (let attachment: u32 = 0; attachment < highest; attachment++) {
-    sum += load<u64>(slotOf(base, attachment) + (<usize>index << 3));
-  }
-  return <f64>sum;
 }

@@ -9,6 +9,14 @@ import {
   THROTTLE_MAX_MS, wayOf,
 } from "./layout";
 
+/** Half of what a deadline's 44 bits hold, 278 years: any wait can be added to it. */
+const TIME_MAX_MS: f64 = 8796093022208;
+
+/** A time as the machine counts it: what is no number is 0, and what would not fit into a deadline's 44 bits is cut. */
+export function wholeMs(time: f64): u64 {
+  return time > 0 ? <u64>min<f64>(time, TIME_MAX_MS) : 0;
+}
+
 /** When the open circuit `w` may probe by cooldown. */
 export function probeDeadline(base: usize, w: u64, nowMs: u64): u64 {
   const d = atomic.load<u64>(base, DEADLINE);

@@ -2,7 +2,7 @@
 
 export { ABI_VERSION, ATTACHMENTS_MAX, BREAKER_BYTES } from "./layout";
 export { claim, release } from "./tickets";
+export { acquire, acquireInTime, init, isBreaker, record, recordUsual } from "./breaker";
 export {
-  acquire, acquireInTime, consecutiveFailures, counter, generation, init, isBreaker, probesInFlight, record, recordUsual, retryAfterMs, state, throttledMs,
-  told, toldCount, toldDetail,
-} from "./breaker";
+  consecutiveFailures, counter, generation, probesInFlight, retryAfterMs, state, throttledMs, told, toldCount, toldDetail,
+} from "./readings";

@@ -1,12 +1,7 @@
 /** What the face adds to the machine: options, counters, listeners, time, attachments. */
 
 import assert from "node:assert/strict";
-import {
-  CircuitBreaker,
-  type CircuitBreakerHandle,
-  type CircuitBreakerOptions,
-  type CircuitTransition,
-} from "../../core/breaker.ts";
+import { CircuitBreaker, type CircuitBreakerOptions, type CircuitTransition } from "../../core/breaker.ts";
 import { BurstClock } from "../../core/burst_clock.ts";
 
 /** A clock that a test sets and that counts how often it was read. */
@@ -301,45 +296,6 @@ Deno.test("a clock that answers no number, or steps back, throws nothing and let
   }
 });
 
-Deno.test("256 attach, the next is told that none is left, and one that detaches makes room", () => {
-  const breaker = new CircuitBreaker({ name: "crowded", failureThreshold: 2 });
-  const { handle } = breaker;
-  const others = Array.from({ length: 255 }, () => CircuitBreaker.attach(handle));
-  assert.throws(() => CircuitBreaker.attach(handle), {
-    message: 'Cannot attach circuit breaker: all 256 attachments of "crowded" are taken',
-  });
-  others[100]!.detach();
-  others[100]!.detach();
-  using joined = CircuitBreaker.attach(handle);
-  assert.throws(() => CircuitBreaker.attach(handle), /taken/);
-  const permit = joined.acquire();
-  assert.equal(others[254]!.record(permit, "failure"), "applied", "anyone may bring a permit back");
-  assert.equal(breaker.record(permit, "failure"), "duplicate");
-});
-
-Deno.test("who detached is refused, and its calls still out count as stale there and as themselves elsewhere", () => {
-  const breaker = new CircuitBreaker();
-  const other = CircuitBreaker.attach(breaker.handle);
-  const permit = other.acquire();
-  other.detach();
-  assert.ok(other.acquire() < 0);
-  assert.equal(other.record(permit, "failure"), "stale");
-  assert.equal(breaker.record(permit, "failure"), "applied");
-});
-
-Deno.test("who joins an open circuit finds it open", () => {
-  const clock = new CountingClock();
-  const breaker = new CircuitBreaker({ probeEveryNth: 0, cooldownMs: 1000, cooldownJitter: 0, clock });
-  open(breaker);
-  const before = breaker.counters;
-  for (let time = 0; time < 10; time++) {
-    using joined = CircuitBreaker.attach(structuredClone(breaker.handle), { clock });
-    assert.equal(joined.state, "open");
-    assert.equal(joined.retryAfterMs, 1000);
-  }
-  assert.deepEqual(breaker.counters, before);
-});
-
 Deno.test("a burst of refusals reads the clock once in a while, and never uses a time beyond its turn", async () => {
   const clock = new CountingClock();
   const burst = new BurstClock(clock);
@@ -365,56 +321,3 @@ Deno.test("a program that never lets go of its thread sees time pass all the sam
   while (burst.nowMs() === 0) asked++;
   assert.ok(asked <= 256, `${asked} questions got an old answer`);
 });
-
-const HANDLE = new CircuitBreaker().handle;
-// deno-fmt-ignore
-const WRONG_HANDLES: readonly [string, unknown, RegExp][] = [
-  ["nothing",                 undefined,                                        /the handle is not an object/],
-  ["another object",          {},                                               /"kind" must be "circuit-breaker", received undefined/],
-  ["another ABI",             { ...HANDLE, abiVersion: 99 },                    /"abiVersion" must be 1, received 99/],
-  ["no name",                 { ...HANDLE, name: 5 },                           /"name" must be a string/],
-  ["no memory",               { ...HANDLE, memory: {} },                        /"memory" must be a shared WebAssembly.Memory/],
-  ["memory that is not shared", { ...HANDLE, memory: new WebAssembly.Memory({ initial: 4 }) }, /"memory" must be a shared/],
-  ["memory without a breaker", { ...HANDLE, memory: new WebAssembly.Memory({ initial: 4, maximum: 4, shared: true }) }, /holds no circuit breaker/],
-  ["memory too small",        { ...HANDLE, memory: new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }) }, /holds no circuit breaker/],
-  ["a base elsewhere",        { ...HANDLE, base: HANDLE.base + 128 },                         /holds no circuit breaker/],
-  ["a base beyond",           { ...HANDLE, base: 2 ** 31 },                     /"base" must be an address in its memory/],
-  ["no origin",               { ...HANDLE, originMs: Number.NaN },              /"originMs" must be a number/],
-  ["no offset",               { ...HANDLE, wallAheadMs: "0" },                  /"wallAheadMs" must be a number/],
-];
-// By the offsets of assembly/layout.ts: [setting, address, what its range does not hold, as a 32-bit or 64-bit number].
-// deno-fmt-ignore
-const CORRUPT: readonly (readonly [string, number, number, "Uint32" | "Float64"])[] = [
-  ["state",              0, 3,           "Uint32"],
-  ["mark",             384, 0,           "Uint32"],
-  ["failureThreshold", 392, 0,           "Uint32"],
-  ["failureThreshold", 392, 4096,        "Uint32"],
-  ["successThreshold", 396, 64,          "Uint32"],
-  ["probeEveryNth",    400, 1_000_001,   "Uint32"],
-  ["probeConcurrency", 404, 0,           "Uint32"],
-  ["cooldownMs",       408, Number.NaN,  "Float64"],
-  ["cooldownBackoff",  416, Infinity,    "Float64"],
-  ["cooldownMaxMs",    424, 1,           "Float64"],
-  ["cooldownJitter",   432, -0.1,        "Float64"],
-  ["probeLeaseMs",     440, 1e300,       "Float64"],
-  ["throttleMaxMs",    448, 0,           "Float64"],
-  ["attachments",      672, 257,         "Uint32"],
-];
-for (const [setting, address, value, kind] of CORRUPT) {
-  Deno.test(`a handle is refused whose memory was damaged: ${setting} ${value}`, () => {
-    const { handle } = new CircuitBreaker();
-    new DataView(handle.memory.buffer)[`set${kind}`](handle.base + address, value, true);
-    assert.throws(() => CircuitBreaker.attach(handle), /holds no circuit breaker/);
-  });
-}
-
-for (const [title, handle, message] of WRONG_HANDLES) {
-  Deno.test(`a handle is refused that has ${title}`, () => {
-    assert.throws(() => CircuitBreaker.attach(handle as CircuitBreakerHandle), (error) => {
-      assert.ok(error instanceof TypeError);
-      assert.match(error.message, /^Cannot attach circuit breaker: /);
-      assert.match(error.message, message);
-      return true;
-    });
-  });
-}
