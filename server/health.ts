@@ -208,7 +208,7 @@ function laneHealth(lane: LaneStatus, wallMs: number): LaneHealth {
     last_failure_reason: lane.lastFailure?.reason ?? null,
     last_failure_message: lane.lastFailure?.message ?? null,
     failure_count: lane.failureCount,
-    retry_in_seconds: lane.retryInMs / 1000,
+    retry_in_seconds: Math.ceil(lane.retryInMs) / 1000,
     queue: queueHealth([lane.queued], wallMs),
   };
 }

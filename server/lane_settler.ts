@@ -28,7 +28,7 @@ export interface Job {
   settled: boolean;
 }
 
-/** A warning of the backend's about data it took is repeated at most this often. */
+/** How often what became of data is told in the log, each kind by itself: the account counts every item of it. */
 const WARNING_INTERVAL_MS = 60_000;
 
 /** Draws the consequences of answers: for the circuit, for the records, for the lane's next step, for people. */
@@ -44,7 +44,7 @@ export class LaneSettler {
   #notBeforeMs = -Infinity;
   #suspendedUntilMs: number | undefined;
   #misconfigured = false;
-  #warnedAtMs = -Infinity;
+  readonly #warnedAtMs = new Map<Reason | "answer", number>();
   #lastSuccessAtMs: number | undefined;
   #lastFailureAtMs: number | undefined;
   #lastFailure: { readonly reason: Reason; readonly message: string } | undefined;
@@ -112,9 +112,9 @@ export class LaneSettler {
       case "delivered":
         return this.#delivered(job, answer.status === "delivered" ? answer.rejectedCount : 0);
       case "reject":
-        return this.#rejected(job, verdict.reason ?? "export_failed");
+        return this.#rejected(job, verdict.reason ?? "export_failed", answer.message);
       case "split":
-        return this.#tooLarge(job);
+        return this.#tooLarge(job, answer.message);
       case "one_by_one":
         this.#notes.takeApart(job.entries);
         return this.giveBack(job.entries);
@@ -133,10 +133,14 @@ export class LaneSettler {
 
   /** @returns The entries that are young enough to be sent; the others are dropped. */
   dropExpired(entries: readonly JournalEntry[]): readonly JournalEntry[] {
-    const { recordAgeMaxMs, clock } = this.#setup;
+    const { recordAgeMaxMs, clock, signal } = this.#setup;
     if (recordAgeMaxMs === 0) return entries;
     const oldestMs = clock.wallMs() - recordAgeMaxMs;
-    for (const entry of entries) if (entry.receivedAtMs < oldestMs) this.drop(entry, "expired");
+    let itemCount = 0;
+    for (const entry of entries) if (entry.receivedAtMs < oldestMs) itemCount += this.drop(entry, "expired");
+    if (itemCount > 0) {
+      this.#warn("expired", `dropped ${itemCount} ${ITEM_NAMES[signal]} that waited longer than ${recordAgeMaxMs} ms`);
+    }
     return entries.filter((entry) => entry.receivedAtMs >= oldestMs);
   }
 
@@ -172,7 +176,7 @@ export class LaneSettler {
     const succeeded = answer.status === "delivered";
     if (succeeded) {
       this.#lastSuccessAtMs = clock.wallMs();
-      if (answer.message !== "") this.#warn(answer.message);
+      if (answer.message !== "") this.#warn("answer", answer.message);
     } else {
       this.#lastFailureAtMs = clock.wallMs();
       this.#lastFailure = { reason: answer.reason, message: answer.message };
@@ -267,8 +271,12 @@ export class LaneSettler {
     }
   }
 
-  #rejected(job: Job, reason: Reason): void {
+  #rejected(job: Job, reason: Reason, message: string): void {
     const [first] = job.entries;
+    // A missing signal is told of when the lane is suspended.
+    if (reason !== "unsupported") {
+      this.#warn(reason, `gave up ${job.itemCount} ${ITEM_NAMES[this.#setup.signal]}: ${message}`);
+    }
     if (job.piece !== undefined && first !== undefined && reason !== "unsupported") {
       tally(this.#notes.take(first).rejected, reason, job.piece.itemCount);
       return this.#pieceDone(job, first);
@@ -279,12 +287,12 @@ export class LaneSettler {
     }
   }
 
-  #tooLarge(job: Job): void {
+  #tooLarge(job: Job, message: string): void {
     const { requests, signal } = this.#setup;
     const [entry] = job.entries;
     if (entry === undefined) return;
     const halves = requests.split(job.piece?.body ?? entry.payload, signal);
-    if (halves.length < 2) return this.#rejected(job, "too_large");
+    if (halves.length < 2) return this.#rejected(job, "too_large", message);
     const pieces = halves.map((body) => ({ body, itemCount: requests.count(body, signal) }));
     const note = this.#notes.take(entry);
     note.pieces = [...pieces, ...(note.pieces ?? []).slice(1)];
@@ -359,10 +367,10 @@ export class LaneSettler {
     log("warning", `${this.#name}: gave up ${itemCount} ${ITEM_NAMES[signal]} that nobody would take: ${reason}`);
   }
 
-  #warn(message: string): void {
+  #warn(kind: Reason | "answer", message: string): void {
     const { clock, log } = this.#setup;
-    if (clock.nowMs() - this.#warnedAtMs < WARNING_INTERVAL_MS) return;
-    this.#warnedAtMs = clock.nowMs();
+    if (clock.nowMs() - (this.#warnedAtMs.get(kind) ?? -Infinity) < WARNING_INTERVAL_MS) return;
+    this.#warnedAtMs.set(kind, clock.nowMs());
     log("warning", `${this.#name}: ${message}`);
   }
 }

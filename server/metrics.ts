@@ -50,7 +50,14 @@ interface Definition {
 }
 
 /** A reason is a label, and a series that appears with its first event hides that event from `rate()`. */
-const COMMON_REFUSED: readonly Reason[] = ["invalid", "too_large", "queue_full", "journal_full", "memory_full"];
+const COMMON_REFUSED: readonly Reason[] = [
+  "invalid",
+  "too_large",
+  "queue_full",
+  "journal_full",
+  "memory_full",
+  "shutdown",
+];
 const COMMON_REJECTED: readonly Reason[] = ["partial_success", "too_large", "unsupported", "http_400", "http_500"];
 const COMMON_DROPPED: readonly Reason[] = ["queue_full", "expired", "sampled", "no_destination", "shutdown"];
 

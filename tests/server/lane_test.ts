@@ -272,6 +272,26 @@ Deno.test("records older than the age limit are dropped when their turn comes, a
   assert.equal(harbour.balance("a").queued, 0);
 });
 
+Deno.test("what is given up is told in the log: each kind once a minute, with what the backend said", async () => {
+  const harbour = new Harbour({ inFlightMax: 1, mergeRecordsMax: 1, recordAgeMaxMs: 10_000 });
+  const { transport } = harbour.berth("a", () => answers.rejected());
+  await harbour.receive([1, 2], [3]);
+  transport.script = () => answers.tooLarge();
+  await harbour.receive([4]);
+  transport.script = () => answers.throttled(10_001);
+  await harbour.receive([5, 6]);
+  await harbour.advance(60_000);
+  transport.script = () => answers.rejected();
+  await harbour.receive([7]);
+  assert.deepEqual(harbour.log.filter((line) => !line.includes("circuit")), [
+    "warning traces -> a: gave up 2 spans: bad data",
+    "warning traces -> a: gave up 1 spans: too much",
+    "warning traces -> a: dropped 2 spans that waited longer than 10000 ms",
+    "warning traces -> a: gave up 1 spans: bad data",
+  ]);
+  assert.deepEqual(harbour.balance("a").rejected, { http_400: 4, too_large: 1 });
+});
+
 Deno.test("each change of the circuit is one line of the log, and the observer is told", async () => {
   const seen: string[] = [];
   const observer = { transitioned: ({ from, to }: { from: string; to: string }) => void seen.push(`${from} ${to}`) };
