@@ -46,7 +46,7 @@ const ROAMS = [
   { how: "head on", calls: 100_000, naps: false, options: { failureThreshold: 2, probeEveryNth: 1, cooldownMs: 3 } },
 ];
 for (const { how, calls, naps, options } of ROAMS) {
-  Deno.test(`workers that call at random make one history, one probe for each half-open (${how})`, async () => {
+  Deno.test(`P1-05 workers that call at random make one history, one probe for each half-open (${how})`, async () => {
     const { breaker, cells } = circuit(options);
     const roaming = Array.from(
       { length: WORKERS },

@@ -15,17 +15,7 @@ export const ROUND = 1;
 export const ARRIVED = 2;
 export const PASSED = 3;
 export const NAPS = 4;
-export const MET = 5;
-export const CELLS = 6;
-
-/**
- * How often somebody looks whether another has come before going on alone: some microseconds, far less than a thread is
- * given. Threads that are woken come one after another, and would be done before the next is there.
- */
-const LOOKS_MAX = 2_000;
-
-/** The lengths of lingering that rounds go through. */
-const LINGERS = 64;
+export const CELLS = 5;
 
 /** What a worker is to do. */
 export type Task =
@@ -89,7 +79,6 @@ function race(breaker: CircuitBreaker, rounds: number, asksPerRound: number, cel
   let passed = 0;
   for (let round = 1; round <= rounds; round++) {
     while (Atomics.load(cells, ROUND) < 2 * round - 1) Atomics.wait(cells, ROUND, 2 * round - 2);
-    meet(cells, round);
     const permits: number[] = [];
     for (let ask = 0; ask < asksPerRound; ask++) {
       const permit = breaker.acquire();
@@ -103,16 +92,6 @@ function race(breaker: CircuitBreaker, rounds: number, asksPerRound: number, cel
     arrive(cells);
   }
   return passed;
-}
-
-/** Lets threads begin in pairs. Whoever completes one lingers a little, longer in some rounds: it knows first. */
-function meet(cells: Int32Array, round: number): void {
-  const ticket = Atomics.add(cells, MET, 1);
-  const isFirst = ticket % 2 === 0;
-  const looks = isFirst ? LOOKS_MAX : round % LINGERS;
-  for (let look = 0; look < looks; look++) {
-    if (isFirst && Atomics.load(cells, MET) > ticket + 1) return;
-  }
 }
 
 function arrive(cells: Int32Array): void {
