@@ -6,6 +6,7 @@ import { keepsTrace } from "../exporters/otlp/sampling.ts";
 import { skim } from "../exporters/otlp/skim.ts";
 import { MalformedRequest } from "../exporters/otlp/wire.ts";
 import type { Signal } from "../exporters/signal.ts";
+import { isTooHeavy, JSON_CONTAINERS_MAX } from "./json_weight.ts";
 
 /** A body as it came, and what must be known to read it. */
 export interface EncodedRequest {
@@ -57,6 +58,12 @@ export function decodeRequest(request: EncodedRequest, inflatedBytesMax: number)
       return {
         outcome: "too_large",
         message: `The body must be at most ${inflatedBytesMax} bytes, also when inflated.`,
+      };
+    }
+    if (request.encoding === "json" && isTooHeavy(inflated)) {
+      return {
+        outcome: "too_large",
+        message: `The body must hold at most ${JSON_CONTAINERS_MAX} JSON objects and arrays. Send less at once.`,
       };
     }
     return select(toProtobuf(inflated, request), request);
