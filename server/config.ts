@@ -125,17 +125,22 @@ export function readConfig(environment: Environment, readText: (path: string) =>
  * The sentence that says why the upstream cannot be `listener`, for each signal that leads there.
  *
  * @param ownAddresses The addresses of this machine's interfaces, where they are known.
+ * @param addressesOf The addresses that a name of the upstream stands for, where they are known.
  */
 export function leadsBack(
   upstream: Upstream | undefined,
   listener: { readonly name: string; readonly listen: Listen },
   ownAddresses: readonly string[] = [],
+  addressesOf: (host: string) => readonly string[] = () => [],
 ): readonly string[] {
   const { name, listen } = listener;
   if (upstream === undefined || listen === "off") return [];
   const origins = upstream.signals.map((signal) => new URL(upstream.shownEndpoints[signal]!).origin);
   return [...new Set(origins)]
-    .filter((origin) => leadsTo(targetOf(new URL(origin)), listen, ownAddresses))
+    .filter((origin) => {
+      const { host, port } = targetOf(new URL(origin));
+      return [host, ...addressesOf(host)].some((address) => leadsTo({ host: address, port }, listen, ownAddresses));
+    })
     .map((origin) =>
       `OTEL_EXPORTER_OTLP_ENDPOINT must not lead back here: ${origin} is ${name}, ${shownListen(listen)}`
     );

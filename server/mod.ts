@@ -27,6 +27,7 @@ export type { AddressRange, IpAddress } from "./address.ts";
 export { type AdminApp, type AdminBindings, type AdminParts, createAdminApp, type HealthStatus } from "./app.ts";
 export { type BreakerConfig, type Config, type ConfigReading, readConfig } from "./config.ts";
 export type { Log } from "./log.ts";
+export type { Lookup } from "./own_listener.ts";
 export { RateLimit, type RateLimitOptions, type RateVerdict } from "./rate_limit.ts";
 export { type FinalAccount, type RunningServer, type ServerOptions, StartError, startServer } from "./server.ts";
 export { Secret } from "./secret.ts";

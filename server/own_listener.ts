@@ -1,9 +1,10 @@
+import type { Sleep } from "../exporters/sleep.ts";
 import { addressKey, isLoopback, isLoopbackHost, isUnspecified, parseIp } from "./address.ts";
 import type { ListenAddress } from "./setting_kinds.ts";
 
 /**
- * Whether a connection to `target` would end at `listener`, as far as names tell: nothing is looked up. `localhost`,
- * `127.0.0.1`, `::1` and the unspecified addresses are one place. What this cannot see, a name in DNS for example, the
+ * Whether a connection to `target` would end at `listener`, as far as names tell: nothing is looked up here. `localhost`,
+ * `127.0.0.1`, `::1` and the unspecified addresses are one place. What this cannot see, a proxy for example, the
  * `breakwater-hop` of a forwarded request shows.
  *
  * @param ownAddresses The addresses of this machine's interfaces, where they are known.
@@ -14,6 +15,33 @@ export function leadsTo(target: ListenAddress, listener: ListenAddress, ownAddre
   if (from === to || isHere(from) && isHere(to)) return true;
   if (to !== ANYWHERE) return false;
   return isLoopbackHost(target.host) || ownAddresses.some((address) => placeOf(address) === from);
+}
+
+/** Turns a name into the addresses that it stands for. Rejects when it stands for none. */
+export type Lookup = (host: string) => Promise<readonly string[]>;
+
+/** A start waits for names no longer than this: a name server that is down is no reason not to receive telemetry. */
+const LOOKUP_TIMEOUT_MS = 2000;
+
+/** The addresses of those hosts that are names and are known in time. */
+export async function addressesOf(
+  hosts: readonly string[],
+  lookup: Lookup,
+  sleep: Sleep,
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const found = new Map<string, readonly string[]>();
+  const names = [...new Set(hosts)].filter((host) => parseIp(host) === undefined);
+  const asking = names.map(async (name) => {
+    try {
+      found.set(name, await lookup(name));
+    } catch {
+      // An unknown name leads nowhere, so not back here either.
+    }
+  });
+  const answered = new AbortController();
+  await Promise.race([Promise.all(asking), sleep(LOOKUP_TIMEOUT_MS, answered.signal)]);
+  answered.abort();
+  return new Map(found);
 }
 
 /** The host and port that a URL is fetched from. */

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { lookup as dnsLookup } from "node:dns/promises";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { MemoryJournal } from "../exporters/journal/memory_journal.ts";
 import { bySignal, SIGNALS } from "../exporters/signal.ts";
@@ -13,6 +14,7 @@ import { type LaneStatus, liveness, readiness, telemetryHealth } from "./health.
 import { IngestBudget } from "./ingest_budget.ts";
 import type { Log } from "./log.ts";
 import { ServerMetrics } from "./metrics.ts";
+import { addressesOf, type Lookup, targetOf } from "./own_listener.ts";
 import { type HttpListener, serveHttp } from "./platform.ts";
 import { RateLimit } from "./rate_limit.ts";
 import { OtlpHttpReceiver } from "./receive_http.ts";
@@ -28,6 +30,8 @@ export interface ServerOptions {
   readonly sleep?: Sleep;
   /** The addresses of this machine, to know an upstream that is ourselves. @default {none are known} */
   readonly ownAddresses?: readonly string[];
+  /** Turns the upstream's name into addresses, for the same purpose. @default {the system's resolver} */
+  readonly lookup?: Lookup;
 }
 
 /** A server that receives and forwards. */
@@ -93,7 +97,7 @@ const ADMIN_CLOSE_MS = 500;
  * ```
  */
 export async function startServer(config: Config, options: ServerOptions = {}): Promise<RunningServer> {
-  const { log = () => {}, clock = systemClock, sleep = timerSleep, ownAddresses = [] } = options;
+  const { log = () => {}, clock = systemClock, sleep = timerSleep, ownAddresses = [], lookup = systemLookup } = options;
   const hopId = randomUUID();
   const journals = bySignal((signal) =>
     new MemoryJournal(signal, { bytesMax: config.queueBytesMax, itemsMax: config.queueItemsMax })
@@ -126,6 +130,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     log,
   });
 
+  const known = await addressesOf(hostsOf(config), lookup, sleep);
   const listeners = await openAll([
     {
       name: "BREAKWATER_ADMIN_LISTEN",
@@ -144,7 +149,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
         };
       },
     },
-  ], (name, listen) => leadsBack(config.upstream, { name, listen }, ownAddresses));
+  ], (name, listen) => leadsBack(config.upstream, { name, listen }, ownAddresses, (host) => known.get(host) ?? []));
   const [admin, otlp] = listeners;
   forwarding.start();
   state.started = true;
@@ -192,6 +197,17 @@ async function openAll(
   if (mistakes.length === 0) return opened;
   await Promise.all(opened.map((listener) => listener?.close(0)));
   throw new StartError(mistakes);
+}
+
+const systemLookup: Lookup = async (host) => {
+  const found = await dnsLookup(host, { all: true });
+  return found.map(({ address }) => address);
+};
+
+/** The hosts that telemetry is forwarded to. */
+function hostsOf({ upstream }: Config): readonly string[] {
+  if (upstream === undefined) return [];
+  return upstream.signals.map((signal) => targetOf(new URL(upstream.shownEndpoints[signal]!)).host);
 }
 
 /** The address that admin was told to listen on is a name for it too, unless it stands for every address. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { get } from "node:http";
 import { startCollector } from "../../exporters/testing/collector.ts";
+import { addressesOf, type Lookup } from "../../server/own_listener.ts";
 import { type RunningServer, StartError, startServer } from "../../server/server.ts";
 import { SETTINGS } from "../../server/settings.ts";
 import { FakeClock } from "../fakes/clock.ts";
@@ -261,6 +262,34 @@ Deno.test("an upstream at one of this machine's addresses is our own listener wh
   });
   // Nothing is left open by a start that failed.
   Deno.listen({ hostname: "0.0.0.0", port }).close();
+});
+
+Deno.test("an upstream whose name stands for our own listener is refused, one whose name stands for nothing is not", async () => {
+  const port = freePort();
+  const config = configOf({
+    BREAKWATER_OTLP_HTTP_LISTEN: `127.0.0.1:${port}`,
+    BREAKWATER_ADMIN_LISTEN: "off",
+    OTEL_EXPORTER_OTLP_ENDPOINT: `http://collector.example:${port}`,
+  });
+  await assert.rejects(
+    startServer(config, { lookup: () => Promise.resolve(["192.0.2.7", "127.0.0.1"]) }),
+    /OTEL_EXPORTER_OTLP_ENDPOINT must not lead back here: http:\/\/collector\.example:\d+ is BREAKWATER_OTLP_HTTP_LISTEN/,
+  );
+  const server = await startServer(config, { lookup: () => Promise.reject(new Error("ENOTFOUND")) });
+  await server.drain();
+});
+
+Deno.test("a name server that does not answer does not hold up the start", async () => {
+  const asked: string[] = [];
+  const lookup: Lookup = (host) => {
+    asked.push(host);
+    return host === "known.example" ? Promise.resolve(["192.0.2.7"]) : new Promise(() => {});
+  };
+  const clock = new FakeClock();
+  const addresses = addressesOf(["silent.example", "known.example", "known.example", "192.0.2.1"], lookup, clock.sleep);
+  await clock.advance(2000);
+  assert.deepEqual([...await addresses], [["known.example", ["192.0.2.7"]]]);
+  assert.deepEqual(asked, ["silent.example", "known.example"]);
 });
 
 async function scrapes(server: RunningServer, count: number, headers: HeadersInit = {}): Promise<readonly number[]> {
