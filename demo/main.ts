@@ -29,6 +29,9 @@ const DRAIN_BOUND_MS = 15_000;
 /** How long a child may take to end after it was asked. */
 const END_BOUND_MS = 10_000;
 
+const USAGE = `Usage: deno task demo [--seconds N], with N from ${PLAY_SECONDS_MIN} to ${PLAY_SECONDS_MAX}; ` +
+  `${PLAY_SECONDS_DEFAULT} without it`;
+
 const SERVER_SETTINGS = {
   BREAKWATER_OTLP_HTTP_LISTEN: "127.0.0.1:0",
   BREAKWATER_OTLP_GRPC_LISTEN: "off",
@@ -43,12 +46,16 @@ const SERVER_SETTINGS = {
 if (import.meta.main) Deno.exit(await main(Deno.args));
 
 async function main(args: readonly string[]): Promise<number> {
-  let playMs: number;
+  let playMs: number | undefined;
   try {
     playMs = readPlayMs(args);
   } catch (error) {
-    console.error((error as Error).message);
+    console.error(`Cannot start the demo: ${(error as Error).message}\n${USAGE}`);
     return 2;
+  }
+  if (playMs === undefined) {
+    console.log(USAGE);
+    return 0;
   }
   const write = (text: string) => void Deno.stdout.writeSync(new TextEncoder().encode(text));
   const screen = Deno.stdout.isTerminal()
@@ -73,14 +80,20 @@ async function main(args: readonly string[]): Promise<number> {
   const applicationOutput = Array.fromAsync(application.stdout);
   const applicationErrors = Array.fromAsync(application.stderr);
 
-  screen.say(`Breakwater for ${playMs / 1_000} seconds: an application sends spans, metrics and logs to the server at`);
-  screen.say(`${otlpUrl}, which forwards them to a collector that will die, hang, be overloaded and return.`);
+  screen.say(`Breakwater for ${playMs / 1_000} seconds: an application sends spans, metrics and logs to`);
+  screen.say(`the server at ${otlpUrl}, which forwards them to a collector that`);
+  screen.say("will die, hang, be overloaded and return.");
   screen.say(`Waits are short for the play: cooldown ${COOLDOWN_MS} to ${COOLDOWN_MAX_MS} ms (default 5000 to 30000),`);
   screen.say(`attempt timeout ${ATTEMPT_TIMEOUT_MS} ms (default 10000).`);
   screen.say("");
 
   await perform(collector, adminUrl, screen, playMs, interrupted);
-  if (interrupted.aborted) return 130;
+  if (interrupted.aborted) {
+    screen.end();
+    screen.say("");
+    screen.say("Interrupted: stopping the application, the server and the collector.");
+    return 130;
+  }
 
   await application.closeInput();
   if (await application.ended(END_BOUND_MS) !== 0) {
@@ -97,13 +110,23 @@ async function main(args: readonly string[]): Promise<number> {
   return verdict.good ? 0 : 1;
 }
 
-/** @throws {RangeError} When `--seconds` is not a number within the play's bounds, or an argument is unknown. */
-function readPlayMs(args: readonly string[]): number {
-  const { values } = parseArgs({ args: [...args], options: { seconds: { type: "string" } }, strict: true });
+/**
+ * How long to play; undefined when it is only asked how.
+ *
+ * @throws {TypeError} When an argument is unknown, or `--seconds` has no value.
+ * @throws {RangeError} When `--seconds` is not a number within the play's bounds.
+ */
+function readPlayMs(args: readonly string[]): number | undefined {
+  const { values } = parseArgs({
+    args: [...args],
+    options: { seconds: { type: "string" }, help: { type: "boolean" } },
+    strict: true,
+  });
+  if (values.help) return undefined;
   const seconds = Number(values.seconds ?? PLAY_SECONDS_DEFAULT);
   if (!(seconds >= PLAY_SECONDS_MIN && seconds <= PLAY_SECONDS_MAX)) {
     throw new RangeError(
-      `Cannot start the demo: "--seconds" must be a number from ${PLAY_SECONDS_MIN} to ${PLAY_SECONDS_MAX}, ` +
+      `"--seconds" must be a number from ${PLAY_SECONDS_MIN} to ${PLAY_SECONDS_MAX}, ` +
         `received ${JSON.stringify(values.seconds)}`,
     );
   }

@@ -55,7 +55,7 @@ export function terminalScreen(terminal: Terminal): Screen {
 
   function say(line: string): void {
     erase();
-    terminal.write(`${line}\n`);
+    for (const part of wrap(line, terminal.columnCount)) terminal.write(`${part}\n`);
     draw();
   }
 
@@ -110,7 +110,10 @@ export function tick(moment: Moment): string {
   return `${seconds(moment.elapsedMs).padStart(5)} s       ${signals.join(" | ")}`;
 }
 
-/** The block of a terminal: scene, progress, a table of the signals with the reason for each circuit's state. */
+/**
+ * The block of a terminal: scene, progress, a table of the signals with the reason for each circuit's state, which has a
+ * line of its own where the table would be too wide.
+ */
 export function block(moment: Moment, { colored, columnCount }: Omit<Terminal, "write">): string[] {
   const header = ["", "circuit", "in", "delivered", "queued", "lost", "why"];
   const rows = SIGNALS.map((signal) => {
@@ -132,13 +135,19 @@ export function block(moment: Moment, { colored, columnCount }: Omit<Terminal, "
       column >= 2 && column <= 4 ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)
     )
       .join("  ").trimEnd();
+  const isWide = rows.some((row) => line(row).length >= columnCount);
+  const tableRow = (row: readonly string[]) => {
+    const [cells, why] = isWide ? [row.slice(0, -1), row.at(-1)!] : [row, ""];
+    const inTable = paint(cut(line(cells)), row[1]!, colored);
+    return why === "" ? [inTable] : [inTable, cut(`  ${" ".repeat(widths[0]!)}  ${why}`)];
+  };
   return [
     "",
     `  ${moment.sceneNumber}/${moment.sceneCount}  ${moment.sceneTitle}`,
     `  ${bar(moment.elapsedMs / moment.playMs)}  ${seconds(moment.elapsedMs)} s of ${seconds(moment.playMs)} s`,
     "",
-    line(header),
-    ...rows.map((row) => paint(cut(line(row)), row[1]!, colored)),
+    cut(line(isWide ? header.slice(0, -1) : header)),
+    ...rows.flatMap(tableRow),
     "",
   ];
 
@@ -146,6 +155,21 @@ export function block(moment: Moment, { colored, columnCount }: Omit<Terminal, "
   function cut(text: string): string {
     return text.length < columnCount ? text : `${text.slice(0, columnCount - 2)}…`;
   }
+}
+
+/** What is said may be longer than the terminal is wide: it breaks between words, and goes on further in. */
+function wrap(line: string, columnCount: number): string[] {
+  const margin = /^ */.exec(line)![0].length;
+  const indent = " ".repeat(margin === 0 ? 0 : margin + 4);
+  const parts: string[] = [];
+  let rest = line;
+  while (rest.length > columnCount) {
+    const end = rest.lastIndexOf(" ", columnCount);
+    if (end <= indent.length) break; // one word that is longer than the terminal is wide
+    parts.push(rest.slice(0, end).trimEnd());
+    rest = indent + rest.slice(end).trimStart();
+  }
+  return [...parts, rest];
 }
 
 function paint(line: string, circuit: string, colored: boolean): string {

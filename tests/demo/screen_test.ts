@@ -38,6 +38,22 @@ Deno.test("on a terminal the demonstration takes back what it drew, and keeps wh
   assert.ok(text.split("\n").every((line) => (line.split("\x1b[0J").at(-1) ?? "").length < 60));
 });
 
+Deno.test("on a narrow terminal what is said breaks between words, and why a circuit is open has a line of its own", () => {
+  let text = "";
+  const screen = terminalScreen({ write: (part) => text += part, colored: false, columnCount: 60 });
+  screen.say("  spans  made 1200 = received 1200 = delivered 1000 + lost 0 + queued 200   balanced");
+  assert.equal(text, "  spans  made 1200 = received 1200 = delivered 1000 + lost 0\n      + queued 200   balanced\n");
+  text = "";
+  screen.say("x".repeat(70));
+  assert.equal(text, `${"x".repeat(70)}\n`);
+
+  const why = "next probe in 0.6 s: connection refused";
+  const view = { ...VIEW, why };
+  screen.show({ ...momentAt(1_000), signals: { traces: view, metrics: view, logs: view } });
+  assert.equal(text.split("\n").filter((line) => line.trim() === why).length, 3);
+  assert.ok(text.split("\n").slice(1).every((line) => line.length < 60));
+});
+
 Deno.test("the scenes fill the whole play and come in order", () => {
   assert.ok(Math.abs(SCENES.reduce((sum, { share }) => sum + share, 0) - 1) < 1e-9);
   const seen = Array.from({ length: 400 }, (_, tenth) => sceneAt(tenth * 100, 40_000));
