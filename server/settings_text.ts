@@ -11,7 +11,7 @@ export function helpText(): string {
   return [
     "Breakwater receives OpenTelemetry data (OTLP) and forwards it through circuit breakers.",
     "",
-    "Usage: deno task start [--help]",
+    "Usage: deno task start [--help | --version]",
     "",
     "Everything is set by environment variables. An empty one counts as not set. A secret may come from a file:",
     "<name>_FILE is its path.",
