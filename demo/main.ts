@@ -196,7 +196,7 @@ function followCircuits(server: Child, screen: Screen): CircuitChanges {
   const beganAtMs = performance.now();
   void (async () => {
     for await (const line of server.stderr) {
-      const [, signal, from, to, why] = /(\w+) -> \S+: circuit (\w+) -> (\w+): (.*)/.exec(line) ?? [];
+      const [, signal, from, to, why] = /(\w+) -> \S+: circuit (\w+) -> (\w+): ([^:]*)/.exec(line) ?? [];
       if (to === undefined) continue;
       if (from === "closed" && to === "open") changes.openedCount++;
       if (to === "closed") changes.closedCount++;

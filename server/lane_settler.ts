@@ -49,6 +49,8 @@ export class LaneSettler {
   #lastFailureAtMs: number | undefined;
   #lastFailure: { readonly reason: Reason; readonly message: string } | undefined;
   #failureCount = 0;
+  /** What was wrong with the attempt that the circuit is being told of. */
+  #heard = "";
 
   constructor(name: string, setup: LaneSetup, notes: LaneNotes, poison: PoisonWatch) {
     this.#name = name;
@@ -102,7 +104,9 @@ export class LaneSettler {
     const verdict = verdictOn(answer, job.entries.length > 1, throttleFloorMs);
     // What is parked is known to fail: while others pass, its failures say nothing about the backend.
     const isKnownToFail = job.kind === "parked" && job.wasClosed && verdict.circuit === "failure";
+    this.#heard = answer.message;
     breaker.record(permit, isKnownToFail ? "ignored" : verdict.circuit);
+    this.#heard = "";
     this.#takeDown(job, answer, durationMs);
     this.#nextStep(answer, verdict.data === "keep" && !isKnownToFail);
     this.#settleSkipped(job, verdict.circuit === "success");
@@ -166,7 +170,8 @@ export class LaneSettler {
     const { log } = this.#setup;
     if (to === "open") this.#notes.forgiveAll();
     if (to === "closed") this.#notBeforeMs = -Infinity;
-    log(to === "open" ? "warning" : "info", `${this.#name}: circuit ${from} -> ${to}: ${reason}`);
+    const heard = to === "open" && this.#heard !== "" ? `: ${this.#heard}` : "";
+    log(to === "open" ? "warning" : "info", `${this.#name}: circuit ${from} -> ${to}: ${reason}${heard}`);
     this.#observer.transitioned({ name: this.#name, from, to });
   }
 

@@ -292,6 +292,20 @@ Deno.test("what is given up is told in the log: each kind once a minute, with wh
   assert.deepEqual(harbour.balance("a").rejected, { http_400: 4, too_large: 1 });
 });
 
+Deno.test("a circuit that opens says in the log what was wrong, each time with the answer that opened it", async () => {
+  const harbour = new Harbour({ failureThreshold: 2, backoffMs: 1000 });
+  const { transport } = harbour.berth("a", REFUSED);
+  await harbour.receive([1]);
+  await harbour.advance(2000);
+  transport.script = () => answers.throttled(7000);
+  await harbour.advance(5000);
+  assert.deepEqual(harbour.log, [
+    "warning traces -> a: circuit closed -> open: 2 consecutive failures: connection reset",
+    "info traces -> a: circuit open -> half_open: cooldown ended",
+    "warning traces -> a: circuit half_open -> open: throttled for 7000 ms: slow down",
+  ]);
+});
+
 Deno.test("each change of the circuit is one line of the log, and the observer is told", async () => {
   const seen: string[] = [];
   const observer = { transitioned: ({ from, to }: { from: string; to: string }) => void seen.push(`${from} ${to}`) };
