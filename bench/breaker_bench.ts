@@ -27,7 +27,12 @@ export async function benchBreaker(): Promise<boolean> {
     callClosed(COCKATIEL, cockatiel()),
   ]);
   const met = [
-    bar("closed ask and report, in ns", closed.get(CORE)!.ns, "most", 15),
+    bar(
+      "closed ask and report, in ns (of a quiet machine; on any other the ratios decide)",
+      closed.get(CORE)!.ns,
+      "most",
+      15,
+    ),
     bar("of the same on JavaScript's Atomics", closed.get(CORE)!.ns / closed.get(ATOMICS)!.ns, "most", 0.6),
   ];
 
