@@ -28,7 +28,7 @@ export async function benchBreaker(): Promise<boolean> {
   ]);
   const met = [
     bar(
-      "closed ask and report, in ns (of a quiet machine; on any other the ratios decide)",
+      "closed ask and report, in ns (depends on the processor, the ratio below hardly)",
       closed.get(CORE)!.ns,
       "most",
       15,
