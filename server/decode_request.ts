@@ -33,7 +33,8 @@ export interface DecodedRequest {
 
 /** A request that could not be read, for good. */
 export interface UnreadableRequest {
-  readonly outcome: "malformed" | "too_large";
+  /** `too_large` in bytes; `too_heavy` in objects that would have to be made of them. */
+  readonly outcome: "malformed" | "too_large" | "too_heavy";
   readonly message: string;
 }
 
@@ -62,7 +63,7 @@ export function decodeRequest(request: EncodedRequest, inflatedBytesMax: number)
     }
     if (request.encoding === "json" && isTooHeavy(inflated)) {
       return {
-        outcome: "too_large",
+        outcome: "too_heavy",
         message: `The body must hold at most ${JSON_CONTAINERS_MAX} JSON objects and arrays. Send less at once.`,
       };
     }

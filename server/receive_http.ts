@@ -334,6 +334,7 @@ export class OtlpHttpReceiver {
 
   #refusalOf(answer: Exclude<DecodeAnswer, DecodedRequest>, { encoding }: OtlpHead): HttpRefusal {
     if (answer.outcome === "too_large") return this.#tooLarge(encoding);
+    if (answer.outcome === "too_heavy") return { status: 413, message: answer.message, encoding };
     if (answer.outcome === "malformed") return { status: 400, message: answer.message, encoding };
     return { ...this.#overloaded(encoding), message: answer.message };
   }

@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { connect as connectHttp2 } from "node:http2";
 import { gzipSync } from "node:zlib";
 import { decodeStatus } from "../../exporters/otlp/status.ts";
+import { JSON_CONTAINERS_MAX } from "../../server/json_weight.ts";
 import { JSON_TYPE, PROTOBUF, Receiving, span, traces, tracesJson, until } from "./receiver_fixture.ts";
 
 const SPAN = traces(1);
@@ -208,6 +209,21 @@ Deno.test("R4 a body of exactly the limit is taken, before and after inflating, 
     const response = await receiving.post("/v1/traces", bytes as BodyInit, headers);
     assert.equal(response.status, status);
     await response.body?.cancel();
+  }
+});
+
+Deno.test("R4 JSON of very many objects is 413 and says so, also when there is little memory free to inflate it", async () => {
+  const body = gzipSync(`{"resourceLogs":[${"{},".repeat(JSON_CONTAINERS_MAX)}{}]}`);
+  for (const budgetBytesMax of [256_000_000, 40_000_000]) {
+    await using receiving = await Receiving.start({ budgetBytesMax });
+    const response = await receiving.post("/v1/logs", body, { ...GZIP, "content-type": JSON_TYPE });
+    assert.equal(response.status, 413);
+    assert.match(
+      decodeStatus(await response.bytes(), "json")?.message ?? "",
+      /at most 2000000 JSON objects and arrays/,
+    );
+    assert.equal(receiving.budget.reservedBytes, 0);
+    await assertServes(receiving);
   }
 });
 
