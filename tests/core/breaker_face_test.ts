@@ -277,6 +277,27 @@ Deno.test("a number that was never a permit is stale", () => {
   assert.equal(breaker.counters.consecutiveFailures, 0);
 });
 
+Deno.test("an earlier call's permit, with the generation of a half-open circuit forged into it, takes no probe's place", () => {
+  const clock = new CountingClock();
+  const breaker = new CircuitBreaker({
+    failureThreshold: 1,
+    probeEveryNth: 0,
+    cooldownMs: 100,
+    cooldownJitter: 0,
+    clock,
+  });
+  const early = [breaker.acquire(), breaker.acquire()];
+  open(breaker);
+  clock.ms = 100;
+  breaker.record(breaker.acquire(), "ignored");
+  assert.equal(breaker.state, "half_open");
+  for (const [index, outcome] of (["ignored", "success"] as const).entries()) {
+    assert.equal(breaker.record(early[index]! + 2 * 2 ** 32, outcome), "stale");
+  }
+  assert.equal(breaker.state, "half_open");
+  assert.equal(breaker.counters.probesInFlight, 0);
+});
+
 Deno.test("a clock that answers no number, or steps back, throws nothing and lets no second probe pass", () => {
   const clock = new CountingClock();
   const breaker = new CircuitBreaker({ failureThreshold: 1, probeEveryNth: 0, cooldownMs: 100, clock });

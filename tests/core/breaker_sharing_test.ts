@@ -75,6 +75,8 @@ for (const { how, calls, naps, options } of ROAMS) {
     assert.deepEqual(history.filter(({ generation, to }) => to === "half_open" && permits[generation] !== 1), []);
     assert.deepEqual(history.filter(({ generation, to }) => to === "open" && permits[generation] !== 0), []);
 
+    assert.deepEqual(journeys.map(({ outlived }) => outlived), [0, 0, 0], "a result ends its own generation, or none");
+
     const sum = (answer: keyof Journey["answers"]) =>
       journeys.reduce((total, { answers }) => total + answers[answer], 0);
     const { counters } = breaker;
@@ -88,6 +90,26 @@ for (const { how, calls, naps, options } of ROAMS) {
     assert.equal(counters.permitted, WORKERS * calls);
   });
 }
+
+Deno.test("of two workers that bring back the same 200 000 permits at the same time, one is the first for each", async () => {
+  const rounds = 200;
+  const { breaker, cells } = circuit({});
+  const permits = new Float64Array(new SharedArrayBuffer(8 * 1_000));
+  const racing = Array.from({ length: 2 }, () => start<void>(breaker, cells, { does: "bring back", rounds, permits }));
+  const applied: number[] = [];
+  for (let round = 1; round <= rounds; round++) {
+    for (const index of permits.keys()) permits[index] = breaker.acquire();
+    release(cells);
+    gather(cells, racing.length);
+    applied.push(Atomics.exchange(cells, PASSED, 0));
+  }
+  assert.deepEqual(applied.filter((count) => count !== permits.length), []);
+  assert.equal(breaker.counters.duplicate, rounds * permits.length);
+  for (const { worker, answer } of racing) {
+    await answer;
+    await worker.terminate();
+  }
+});
 
 Deno.test("a worker killed with the only probe in its hand: the circuit heals when the lease ends", async () => {
   const { breaker, cells } = circuit({ cooldownMs: 100, probeLeaseMs: 500 });
@@ -199,8 +221,8 @@ function release(cells: Int32Array): void {
 }
 
 /** Waits until all workers have come to where they wait for the next release. */
-function gather(cells: Int32Array): void {
-  for (let arrived = 0; arrived < WORKERS; arrived = Atomics.load(cells, ARRIVED)) {
+function gather(cells: Int32Array, workers = WORKERS): void {
+  for (let arrived = 0; arrived < workers; arrived = Atomics.load(cells, ARRIVED)) {
     assert.notEqual(Atomics.wait(cells, ARRIVED, arrived, 60_000), "timed-out", "a worker does not come back");
   }
   Atomics.store(cells, ARRIVED, 0);

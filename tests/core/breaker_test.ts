@@ -282,3 +282,19 @@ spec("3 probes at once pass where the concurrency is 3, and no fourth",
   [110,     "c fail",        "applied open"],
   [110,     "d ok",          "stale open"],
 ]);
+
+// deno-fmt-ignore
+spec("each report of a probe renews the lease of those that are still out",
+  { ...BY_TIME, failureThreshold: 1, successThreshold: 3, probeConcurrency: 2, cooldownMs: 100, probeLeaseMs: 50 }, [
+  [  0,     "fail",          "open"],
+  [100,     "ask a",         "passed half_open"],
+  [100,     "ask b",         "passed half_open retry:50"],
+  [140,     "a ok",          "applied half_open"],
+  [150,     "ask c",         "passed half_open retry:40"],
+  [170,     "c ignore",      "applied half_open"],
+  [219,     "ask d",         "passed half_open retry:1"],
+  [220,     "ask e",         "passed half_open"],
+  [221,     "b ok",          "stale half_open"],
+  [221,     "d ok",          "stale half_open"],
+  [221,     "e fail",        "applied open"],
+]);

@@ -15,12 +15,14 @@ export const ROUND = 1;
 export const ARRIVED = 2;
 export const PASSED = 3;
 export const NAPS = 4;
-export const CELLS = 5;
+export const READY = 5;
+export const CELLS = 6;
 
 /** What a worker is to do. */
 export type Task =
   | { readonly does: "race"; readonly rounds: number; readonly asksPerRound: number }
   | { readonly does: "roam"; readonly calls: number; readonly seed: number; readonly naps: boolean }
+  | { readonly does: "bring back"; readonly rounds: number; readonly permits: Float64Array }
   | { readonly does: "hold" }
   | { readonly does: "tell the wait" };
 
@@ -37,6 +39,8 @@ export interface Journey {
   readonly transitions: Uint32Array;
   /** The generations of its permits, in their order. */
   readonly generations: Uint32Array;
+  /** Changes of state by a result of a generation that was over. */
+  readonly outlived: number;
   readonly answers: Readonly<Record<"refused" | "applied" | "stale" | "duplicate", number>>;
 }
 
@@ -71,6 +75,7 @@ function work(handle: CircuitBreakerHandle, task: Task, cells: Int32Array): unkn
   const breaker = CircuitBreaker.attach(handle, { clock: clockOf(cells) });
   if (task.does === "race") return race(breaker, task.rounds, task.asksPerRound, cells);
   if (task.does === "roam") return roam(breaker, task, cells);
+  if (task.does === "bring back") return bringBack(breaker, task, cells);
   return breaker.acquire();
 }
 
@@ -94,6 +99,25 @@ function race(breaker: CircuitBreaker, rounds: number, asksPerRound: number, cel
   return passed;
 }
 
+/** In each round two bring the same permits back, in the same order and as nearly at the same time as can be. */
+function bringBack(
+  breaker: CircuitBreaker,
+  { rounds, permits }: Task & { does: "bring back" },
+  cells: Int32Array,
+): void {
+  for (let round = 1; round <= rounds; round++) {
+    while (Atomics.load(cells, ROUND) < round) Atomics.wait(cells, ROUND, round - 1);
+    Atomics.add(cells, READY, 1);
+    while (Atomics.load(cells, READY) < 2 * round); // who is woken first would be through before the other begins
+    let applied = 0;
+    for (const [index, permit] of permits.entries()) {
+      if (breaker.record(permit, index % 2 === 0 ? "success" : "ignored") === "applied") applied++;
+    }
+    Atomics.add(cells, PASSED, applied);
+    arrive(cells);
+  }
+}
+
 function arrive(cells: Int32Array): void {
   Atomics.add(cells, ARRIVED, 1);
   Atomics.notify(cells, ARRIVED);
@@ -102,7 +126,12 @@ function arrive(cells: Int32Array): void {
 /** Calls as fast as it can, with outcomes by chance, moving the time that all share. */
 function roam(breaker: CircuitBreaker, { calls, seed, naps }: Task & { does: "roam" }, cells: Int32Array): Journey {
   const transitions: number[] = [];
-  breaker.onTransition((transition) => transitions.push(packed(transition)));
+  let ending = 0; // the generation of the permit whose result is being recorded
+  let outlived = 0;
+  breaker.onTransition((transition) => {
+    transitions.push(packed(transition));
+    if (ending > 0 && transition.generation !== ending + 1) outlived++;
+  });
   const generations: number[] = [];
   const answers = { refused: 0, applied: 0, stale: 0, duplicate: 0 };
   let luck = seed;
@@ -115,10 +144,15 @@ function roam(breaker: CircuitBreaker, { calls, seed, naps }: Task & { does: "ro
     if (permit >= 0) generations.push(generationOf(permit));
     if (naps && luck % 8 === 0) nap(cells);
     const chance = luck >>> 28;
-    if (permit < 0) answers.refused++;
-    else answers[breaker.record(permit, chance < 9 ? "failure" : chance < 15 ? "success" : { throttledMs: 1 })]++;
+    if (permit < 0) {
+      answers.refused++;
+      continue;
+    }
+    ending = generationOf(permit);
+    answers[breaker.record(permit, chance < 9 ? "failure" : chance < 15 ? "success" : { throttledMs: 1 })]++;
+    ending = 0;
   }
-  return { transitions: Uint32Array.from(transitions), generations: Uint32Array.from(generations), answers };
+  return { transitions: Uint32Array.from(transitions), generations: Uint32Array.from(generations), outlived, answers };
 }
 
 /** Lets the others find the circuit as it is now, also where threads outnumber processors. */

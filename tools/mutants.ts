@@ -1,0 +1,213 @@
+/**
+ * `deno task mutants`: breaks the core on purpose, in one small way at a time, and sees a test go red for each.
+ *
+ * It works in copies of the house, uncommitted changes included, and never in the house itself. A copy takes one mutant, is
+ * built, and runs tests/core until the first failure. What the tests of the generated module say does not count: they
+ * would notice any edit. Words pick mutants by name (`deno task mutants swing`); `--json` prints the results as JSON.
+ */
+
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { CORE_MUTANTS, type Mutant } from "./core_mutants.ts";
+
+/** What became of a mutant. Only the first two are good. */
+interface Result {
+  readonly name: string;
+  readonly verdict: "caught" | "caught (hang)" | "survived" | "error";
+  /** The test that caught it, by file and title, or what went wrong. */
+  readonly by: string;
+  readonly seconds: number;
+}
+
+/** What a run of the tests came to: a failure is named by file and title. */
+type TestRun = { readonly ended: "passed" | "hung" } | { readonly ended: "failed"; readonly by: string };
+
+const HOUSE = fileURLToPath(new URL("..", import.meta.url));
+const GENERATED = "core/core_wasm.ts";
+
+/** Copies that work at the same time: as many as the smallest machine has processors. */
+const COPIES = 2;
+
+/** A run of tests/core takes some seconds. What takes this long, on a busy machine too, will not end. */
+const TEST_RUN_MS_MAX = 60_000;
+
+/** The runs that a race between threads gets to show itself. One run misses it about once in eight, on a busy machine. */
+const RACE_RUNS_MAX = 5;
+
+/** What stands in the house and is no part of it: repositories, a Deno of its own, packages, reports. */
+const NOT_COPIED = /^(\..*|node_modules|coverage)$/;
+
+/** They compare the generated module with the source, so they notice any edit, whatever it does. */
+const NOT_COUNTED = "core_wasm_test.ts";
+
+/** Run first, for its tables say best what is wrong; and last, for a mutant that others catch need not wait for these. */
+const FIRST = "breaker_test.ts";
+const LAST = ["breaker_property_test.ts", "breaker_sharing_test.ts"];
+
+/** A mutant's file with the mutant in it. */
+export function mutated(source: string, { name, file, from, to }: Mutant): string {
+  const places = source.split(from).length - 1;
+  if (places !== 1) throw new Error(`Cannot make mutant "${name}": its text is found ${places} times in ${file}`);
+  return source.replace(from, () => to);
+}
+
+/** A copy of the house in which mutants are tried, one after the other. */
+class Copy {
+  readonly #folder: string = mkdtempSync(join(tmpdir(), "breakwater-mutants-"));
+
+  constructor(from = HOUSE) {
+    cpSync(from, this.#folder, {
+      recursive: true,
+      filter: (path) => path === from || !NOT_COPIED.test(basename(path)),
+    });
+  }
+
+  /** Another copy, of this one as it is now. */
+  again(): Copy {
+    return new Copy(this.#folder);
+  }
+
+  /** Builds the core as it is and runs its tests. */
+  async asItIs(): Promise<TestRun> {
+    await this.#build();
+    return await this.#test();
+  }
+
+  /** Tries one mutant, and takes it out again. */
+  async try(mutant: Mutant): Promise<Result> {
+    const startMs = performance.now();
+    const [verdict, by] = await this.#verdict(mutant).catch((error) => ["error", messageOf(error)] as const);
+    return { name: mutant.name, verdict, by, seconds: (performance.now() - startMs) / 1000 };
+  }
+
+  async #verdict(mutant: Mutant): Promise<readonly [Result["verdict"], string]> {
+    const file = join(this.#folder, mutant.file);
+    const module = join(this.#folder, GENERATED);
+    const source = readFileSync(file, "utf8");
+    const harmless = readFileSync(module, "utf8");
+    writeFileSync(file, mutated(source, mutant));
+    try {
+      await this.#build();
+      if (readFileSync(module, "utf8") === harmless) return ["error", "the module is the same with it and without"];
+      let run = await this.#test();
+      const runsMax = mutant.races === true ? RACE_RUNS_MAX : 1;
+      for (let runs = 1; runs < runsMax && run.ended === "passed"; runs++) run = await this.#test();
+      if (run.ended === "failed") return ["caught", run.by];
+      if (run.ended === "passed") return ["survived", "no test fails"];
+      const bound = `the tests do not end within ${TEST_RUN_MS_MAX / 1000} s`;
+      return mutant.hangs === true ? ["caught (hang)", bound] : ["error", bound];
+    } finally {
+      writeFileSync(file, source);
+      writeFileSync(module, harmless);
+    }
+  }
+
+  async #build(): Promise<void> {
+    const { code, output } = await this.#deno(["run", "-A", "tools/build_core.ts"]);
+    if (code !== 0) throw new Error(`it cannot be built: ${/^ERROR.*$/m.exec(output)?.[0] ?? output.trim()}`);
+  }
+
+  async #test(): Promise<TestRun> {
+    const files = readdirSync(join(this.#folder, "tests/core"))
+      .filter((file) => file.endsWith("_test.ts") && file !== NOT_COUNTED)
+      .sort((a, b) => placeOf(a) - placeOf(b) || a.localeCompare(b))
+      .map((file) => `tests/core/${file}`);
+    const { code, output } = await this.#deno(["test", "-A", "--no-check", "--fail-fast", "--reporter=tap", ...files]);
+    if (code === undefined) return { ended: "hung" };
+    const failure = firstFailure(output);
+    if (code === 0 && failure === undefined) return { ended: "passed" };
+    if (failure === undefined) throw new Error(`the tests did not run: ${output.trim().slice(-500)}`);
+    return { ended: "failed", by: failure };
+  }
+
+  /** Runs Deno in the copy. The code is missing when it was ended because it took too long. */
+  async #deno(args: readonly string[]): Promise<{ code: number | undefined; output: string }> {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: [...args],
+      cwd: this.#folder,
+      env: { NO_COLOR: "1" },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      child.kill("SIGKILL"); // a loop inside the module hears nothing else
+    }, TEST_RUN_MS_MAX);
+    const { code, stdout, stderr } = await child.output();
+    clearTimeout(timer);
+    const text = new TextDecoder();
+    return { code: late ? undefined : code, output: text.decode(stdout) + text.decode(stderr) };
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+function placeOf(file: string): number {
+  return file === FIRST ? -2 : LAST.indexOf(file);
+}
+
+/** The first test that failed in a report of the kind "tap", as `file: title`. */
+function firstFailure(report: string): string | undefined {
+  let file = "";
+  for (const line of report.split("\n")) {
+    if (line.startsWith("# ")) file = line.slice(2).replace("./tests/core/", "");
+    const [, title] = /^not ok \d+ - (.*)/.exec(line) ?? [];
+    if (title !== undefined) return `${file}: ${title}`;
+  }
+  return undefined;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+async function main(args: readonly string[]): Promise<boolean> {
+  const words = args.filter((arg) => !arg.startsWith("--"));
+  const asJson = args.includes("--json");
+  const chosen = CORE_MUTANTS.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
+  if (chosen.length === 0) {
+    throw new Error(`No mutant has ${words.map((word) => `"${word}"`).join(" or ")} in its name`);
+  }
+
+  using first = new Copy();
+  const unharmed = await first.asItIs();
+  if (unharmed.ended !== "passed") {
+    throw new Error(
+      `The tests do not pass without a mutant: ${unharmed.ended === "failed" ? unharmed.by : "they hang"}`,
+    );
+  }
+  const width = Math.max(...chosen.map(({ name }) => name.length));
+  const results: Result[] = [];
+  const waiting = [...chosen];
+  const work = async (copy: Copy) => {
+    for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
+      const result = await copy.try(mutant);
+      results.push(result);
+      if (!asJson) console.log(row(result, width));
+    }
+  };
+  const others = Array.from({ length: Math.min(COPIES, chosen.length) - 1 }, () => first.again());
+  try {
+    await Promise.all([first, ...others].map(work));
+  } finally {
+    for (const copy of others) copy[Symbol.dispose]();
+  }
+
+  const caughtCount = results.filter(({ verdict }) => verdict.startsWith("caught")).length;
+  if (asJson) console.log(JSON.stringify(results, null, 2));
+  else console.log(`\nmutants: ${caughtCount} of ${chosen.length} caught`);
+  return caughtCount === chosen.length;
+}
+
+function row({ name, verdict, by, seconds }: Result, width: number): string {
+  const what = verdict === "caught" ? by : `${verdict.toUpperCase()}: ${by}`;
+  return `${name.padEnd(width)}  ${seconds.toFixed(1).padStart(5)} s  ${what}`;
+}
+
+if (import.meta.main && !await main(Deno.args)) Deno.exitCode = 1;
