@@ -1,11 +1,12 @@
 import { type CircuitBreakerHandle, coreOf, wallAheadMs } from "./breaker_handle.ts";
 import { checkOptions, type CircuitBreakerOptions } from "./breaker_options.ts";
+import { type OutcomePredicates, Runner, type RunOptions } from "./breaker_run.ts";
 import { type CircuitTransition, STATES, TransitionListeners, transitionsOf } from "./breaker_transitions.ts";
 import { BurstClock } from "./burst_clock.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { type Core, CORE_ABI_VERSION, makePlace } from "./loader.ts";
 
-export type { CircuitBreakerHandle, CircuitBreakerOptions, CircuitTransition };
+export type { CircuitBreakerHandle, CircuitBreakerOptions, CircuitTransition, OutcomePredicates, RunOptions };
 
 /** What a circuit is doing. Gauges show closed as 0, half-open as 1, open as 2. */
 export type CircuitState = "closed" | "half_open" | "open";
@@ -48,7 +49,7 @@ export interface CircuitCounters {
   readonly consecutiveFailures: number;
   /** Probes in flight now. */
   readonly probesInFlight: number;
-  /** Listeners of this object that threw. */
+  /** Listeners and predicates of this object that threw, or answered what is no outcome. */
   readonly listenerErrors: number;
 }
 
@@ -103,6 +104,7 @@ export class CircuitBreaker {
   /** When the memory was made, on `#clock`. */
   readonly #originMs: number;
   readonly #listeners = new TransitionListeners();
+  readonly #runner: Runner;
   #attachment: number = DETACHED;
 
   /**
@@ -114,6 +116,7 @@ export class CircuitBreaker {
   constructor(options?: CircuitBreakerOptions);
   constructor(options: CircuitBreakerOptions | Joining = {}) {
     if (options instanceof Joining) {
+      this.#runner = new Runner("attach circuit breaker", this, options.predicates);
       this.#core = coreOf(options.handle);
       this.name = options.handle.name;
       this.#clock = options.clock;
@@ -122,6 +125,7 @@ export class CircuitBreaker {
       this.#originMs = options.originMs;
     } else {
       const checked = checkOptions(options);
+      this.#runner = new Runner("create circuit breaker", this, options);
       this.name = options.name ?? "circuit";
       this.#clock = options.clock ?? systemClock;
       ({ core: this.#core, memory: this.#memory, base: this.#base } = makePlace());
@@ -145,13 +149,16 @@ export class CircuitBreaker {
 
   /**
    * Shares the breaker that `handle` was read from, in this worker or another. Changes nothing in it: whoever joins an
-   * open circuit finds it open.
+   * open circuit finds it open. The predicates are this object's own.
    *
-   * @throws {TypeError} When `handle` is not the handle of a breaker, or its memory holds none.
+   * @throws {TypeError} When `handle` is not the handle of a breaker, its memory holds none, or a predicate is none.
    * @throws {Error} When 256 are attached already.
    */
-  static attach(handle: CircuitBreakerHandle, options: { readonly clock?: Clock } = {}): CircuitBreaker {
-    return new CircuitBreaker(new Joining(handle, options.clock ?? systemClock));
+  static attach(
+    handle: CircuitBreakerHandle,
+    options: { readonly clock?: Clock } & OutcomePredicates = {},
+  ): CircuitBreaker {
+    return new CircuitBreaker(new Joining(handle, options.clock ?? systemClock, options));
   }
 
   /** Asks to make a call. A number that is not negative is the permit to make it; a negative one is a refusal. */
@@ -168,6 +175,36 @@ export class CircuitBreaker {
     return this.#record(permit, outcome);
   }
 
+  /**
+   * Makes a call if the circuit lets it: `fn` is called once at most, what it returns or throws is passed on untouched,
+   * and the circuit is told once how it ended. A refusal is a `CircuitOpenError`, without a stack of calls; refusals in
+   * a row that say the same are one and the same error.
+   *
+   * A signal does not end the call by itself: it is handed to `fn`. An error while it is aborted is `"ignored"`, so a
+   * deadline that is to count against the backend belongs into `fn`.
+   *
+   * ```ts
+   * import { CircuitBreaker } from "@breakwater/otel/core";
+   *
+   * const breaker = new CircuitBreaker({ name: "stock" });
+   *
+   * function stock(signal?: AbortSignal): Promise<Response> {
+   *   return breaker.run((signal) => fetch("http://localhost:8080/stock", { signal }), {
+   *     signal,
+   *     resultOutcome: ({ status }) => status >= 500 ? "failure" : "success",
+   *   });
+   * }
+   * ```
+   *
+   * Rejects with what `fn` throws, and with
+   * - a `CircuitOpenError` when the circuit refuses,
+   * - the signal's reason when it is aborted already: then the circuit is not asked,
+   * - a `TypeError` when an argument is of the wrong type.
+   */
+  run<T>(fn: (signal?: AbortSignal) => T | PromiseLike<T>, options?: RunOptions<NoInfer<T>>): Promise<T> {
+    return this.#runner.run(fn, options);
+  }
+
   /** What the circuit is doing. Reading it changes nothing: an open circuit is open until a call is let through. */
   get state(): CircuitState {
     return STATES[this.#core.state(this.#base)]!;
@@ -180,7 +217,7 @@ export class CircuitBreaker {
 
   /** Milliseconds until the next probe may pass; 0 when a call would pass now. */
   get retryAfterMs(): number {
-    return this.#core.retryAfterMs(this.#base, this.#nowMs());
+    return this.#core.retryAfterMs(this.#base, this.#nowMs(this.#askingClock));
   }
 
   /** What happened so far, over all workers. */
@@ -203,7 +240,7 @@ export class CircuitBreaker {
       closed,
       consecutiveFailures: this.#core.consecutiveFailures(this.#base),
       probesInFlight: this.#core.probesInFlight(this.#base),
-      listenerErrors: this.#listeners.errorCount,
+      listenerErrors: this.#listeners.errorCount + this.#runner.errorCount,
     };
   }
 
@@ -275,10 +312,12 @@ export class CircuitBreaker {
 class Joining {
   readonly handle: CircuitBreakerHandle;
   readonly clock: Clock;
+  readonly predicates: OutcomePredicates;
 
-  constructor(handle: CircuitBreakerHandle, clock: Clock) {
+  constructor(handle: CircuitBreakerHandle, clock: Clock, predicates: OutcomePredicates) {
     this.handle = handle;
     this.clock = clock;
+    this.predicates = predicates;
   }
 
   /** When the memory was made, on our clock: both threads read one wall clock, which tells their own two apart. */

@@ -1,8 +1,9 @@
+import type { OutcomePredicates } from "./breaker_run.ts";
 import type { Clock } from "./clock.ts";
 import { type Limit, withinLimits } from "./limits.ts";
 
 /** How a circuit breaker behaves. */
-export interface CircuitBreakerOptions {
+export interface CircuitBreakerOptions extends OutcomePredicates {
   /** Consecutive failures that open the circuit, from 1 to 4095. @default {3} */
   readonly failureThreshold?: number;
   /** Successful probes that close it again, from 1 to 63. @default {1} */
@@ -46,7 +47,9 @@ export interface CircuitBreakerOptions {
 }
 
 /** The options that are numbers, all known. */
-export type CheckedOptions = Readonly<Record<Exclude<keyof CircuitBreakerOptions, "name" | "clock">, number>>;
+export type CheckedOptions = Readonly<
+  Record<Exclude<keyof CircuitBreakerOptions, "name" | "clock" | keyof OutcomePredicates>, number>
+>;
 
 const DAY_MS = 86_400_000;
 

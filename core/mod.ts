@@ -34,6 +34,9 @@ export {
   type CircuitState,
   type CircuitTransition,
   type Outcome,
+  type OutcomePredicates,
   type Recorded,
+  type RunOptions,
 } from "./breaker.ts";
+export { CircuitOpenError, type RefusingCircuit } from "./circuit_open_error.ts";
 export { type Clock, systemClock } from "./clock.ts";

@@ -1,6 +1,6 @@
 import { diag } from "@opentelemetry/api";
 import type { CircuitBreaker, CircuitState, Outcome } from "../core/breaker.ts";
-import { CircuitOpenError } from "./circuit_open_error.ts";
+import { CircuitOpenError } from "../core/circuit_open_error.ts";
 import type { ExportObserver } from "./export_observer.ts";
 import { type CircuitBreakerExporterOptions, type ExporterSettings, exporterSettings } from "./exporter_options.ts";
 import { isolatedObserver, runIsolated } from "./isolation.ts";
@@ -147,7 +147,7 @@ export class GuardedExport<Batch> {
     const { breaker } = this.#settings;
     try {
       const permit = breaker.acquire();
-      return permit >= 0 ? permit : new CircuitOpenError(breaker.name, breaker.state, breaker.retryAfterMs);
+      return permit >= 0 ? permit : new CircuitOpenError("export", breaker);
     } catch (error) {
       return asError(error); // A breaker that was taken apart throws. The traced program must not notice.
     }

@@ -27,7 +27,6 @@ export { CircuitBreakerMetricExporter } from "./metric_exporter.ts";
 export { CircuitBreakerSpanExporter } from "./span_exporter.ts";
 export type { CircuitBreakerExporterOptions } from "./exporter_options.ts";
 export type { ExportAccount } from "./guarded_export.ts";
-export { CircuitOpenError } from "./circuit_open_error.ts";
 export type { ExportObserver } from "./export_observer.ts";
 export type { Report } from "./isolation.ts";
 
@@ -65,9 +64,13 @@ export {
   type CircuitBreakerHandle,
   type CircuitBreakerOptions,
   type CircuitCounters,
+  CircuitOpenError,
   type CircuitState,
   type CircuitTransition,
   type Clock,
   type Outcome,
+  type OutcomePredicates,
   type Recorded,
+  type RefusingCircuit,
+  type RunOptions,
 } from "../core/mod.ts";

@@ -1,0 +1,388 @@
+/** `run`: whatever a call does, its permit is given back once, and what the call gave is the caller's. */
+
+import assert from "node:assert/strict";
+import { types } from "node:util";
+import {
+  CircuitBreaker,
+  type CircuitBreakerOptions,
+  type CircuitCounters,
+  CircuitOpenError,
+  type Outcome,
+  type OutcomePredicates,
+  type RunOptions,
+} from "../../core/mod.ts";
+import { FakeClock } from "../fakes/clock.ts";
+
+const DOWN = new Error("down");
+const RESULT = { status: 200 };
+
+/** A circuit that only time lets probe. */
+function circuit(options: CircuitBreakerOptions = {}): CircuitBreaker & { readonly clock: FakeClock } {
+  const clock = new FakeClock();
+  const breaker = new CircuitBreaker({
+    name: "stock",
+    probeEveryNth: 0,
+    cooldownMs: 1_000,
+    cooldownJitter: 0,
+    clock,
+    ...options,
+  });
+  return Object.assign(breaker, { clock });
+}
+
+function open(breaker: CircuitBreaker): void {
+  while (breaker.state === "closed") breaker.record(breaker.acquire(), "failure");
+}
+
+const fails = () => Promise.reject(DOWN);
+
+/** What became of the permits, without what was never counted. */
+function outcomes(breaker: CircuitBreaker): Partial<CircuitCounters> {
+  const { permitted, refused, successes, failures, ignored, throttled, stale, duplicate, listenerErrors } =
+    breaker.counters;
+  const counts = { permitted, refused, successes, failures, ignored, throttled, stale, duplicate, listenerErrors };
+  return Object.fromEntries(Object.entries(counts).filter(([, count]) => count !== 0));
+}
+
+const ENDINGS: Readonly<Record<string, readonly [call: () => unknown, ending: "returns" | "throws"]>> = {
+  "returns": [() => RESULT, "returns"],
+  "returns a promise": [() => Promise.resolve(RESULT), "returns"],
+  "returns what has a then": [() => ({ then: (resolve: (value: unknown) => void) => resolve(RESULT) }), "returns"],
+  "returns what calls back twice": [
+    () => ({
+      then: (resolve: (value: unknown) => void, reject: (error: unknown) => void) => {
+        resolve(RESULT);
+        reject(DOWN);
+      },
+    }),
+    "returns",
+  ],
+  "throws": [() => {
+    throw DOWN;
+  }, "throws"],
+  "rejects": [fails, "throws"],
+  "returns what has a then that rejects": [
+    () => ({ then: (_: unknown, reject: (error: unknown) => void) => reject(DOWN) }),
+    "throws",
+  ],
+  "returns what has a then that throws": [() => ({
+    then: () => {
+      throw DOWN;
+    },
+  }), "throws"],
+};
+for (const [how, [call, ending]] of Object.entries(ENDINGS)) {
+  Deno.test(`a call that ${how}: ${ending === "returns" ? "a success" : "a failure"}, told once and passed on`, async () => {
+    const breaker = circuit();
+    let calls = 0;
+    const running = breaker.run(() => {
+      calls++;
+      return call();
+    });
+    assert.ok(running instanceof Promise);
+    if (ending === "returns") assert.equal(await running, RESULT);
+    else await assert.rejects(running, (error) => error === DOWN);
+    assert.equal(calls, 1);
+    assert.deepEqual(outcomes(breaker), {
+      permitted: 1,
+      ...(ending === "returns" ? { successes: 1 } : { failures: 1 }),
+    });
+  });
+}
+
+Deno.test("the call is begun at once, and is given the signal and nothing else", async () => {
+  const breaker = circuit();
+  const { signal } = new AbortController();
+  const given: unknown[][] = [];
+  const call = (...args: unknown[]) => void given.push(args);
+  const running = [breaker.run(call), breaker.run(call, { signal })];
+  assert.deepEqual(given, [[undefined], [signal]]);
+  await Promise.all(running);
+});
+
+Deno.test("a refused call is not made, and its error says which circuit and how long", async () => {
+  const breaker = circuit();
+  open(breaker);
+  await breaker.clock.advance(400);
+  await assert.rejects(breaker.run(() => assert.fail("called")), (error) => {
+    assert.ok(error instanceof CircuitOpenError && types.isNativeError(error));
+    assert.equal(error.message, 'Cannot run: circuit "stock" is open, a probe may pass in 600 ms at the latest');
+    assert.equal(error.circuitName, "stock");
+    assert.equal(error.retryAfterMs, 600);
+    return true;
+  });
+  assert.deepEqual(outcomes(breaker), { permitted: 3, failures: 3, refused: 1 });
+});
+
+Deno.test("refusals in a row that say the same are one error, without a stack of calls; others are others", async () => {
+  const breaker = circuit();
+  open(breaker);
+  const refusal = () =>
+    breaker.run(() => {}).then(() => assert.fail("let through"), (error: CircuitOpenError) => error);
+  const first = await refusal();
+  assert.equal(first.stack, `CircuitOpenError: ${first.message}`);
+  assert.equal(await refusal(), first);
+
+  await breaker.clock.advance(1);
+  const later = await refusal();
+  assert.notEqual(later, first);
+  assert.equal(first.retryAfterMs, 1_000);
+  assert.equal(later.retryAfterMs, 999);
+});
+
+Deno.test("the error of an open circuit is not that of the same circuit half-open, also when both wait as long", async () => {
+  const breaker = circuit({ probeLeaseMs: 1_000 });
+  open(breaker);
+  const refusal = () => breaker.run(() => {}).catch((error: CircuitOpenError) => error) as Promise<CircuitOpenError>;
+  const whileOpen = await refusal();
+  await breaker.clock.advance(1_000);
+  breaker.acquire();
+  const whileHalfOpen = await refusal();
+  assert.equal(whileHalfOpen.retryAfterMs, whileOpen.retryAfterMs);
+  assert.match(whileOpen.message, /is open/);
+  assert.match(whileHalfOpen.message, /is half-open/);
+});
+
+Deno.test("of a hundred runs at once at the end of the cooldown, one is made, and it closes the circuit", async () => {
+  const breaker = circuit();
+  open(breaker);
+  await breaker.clock.advance(1_000);
+  let calls = 0;
+  const runs = await Promise.allSettled(Array.from({ length: 100 }, () => breaker.run(() => void calls++)));
+  assert.equal(calls, 1);
+  assert.equal(runs.filter(({ status }) => status === "rejected").length, 99);
+  assert.equal(breaker.state, "closed");
+});
+
+Deno.test("a call that ends after the circuit has moved on is passed on, and changes nothing", async () => {
+  const breaker = circuit();
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const running = breaker.run(() => promise);
+  open(breaker);
+  resolve("late");
+  assert.equal(await running, "late");
+  assert.equal(breaker.state, "open");
+  assert.equal(breaker.counters.stale, 1);
+});
+
+Deno.test("with a signal that is aborted already, neither the call is made nor the circuit asked", async () => {
+  const breaker = circuit();
+  const signal = AbortSignal.abort(DOWN);
+  const run = () => breaker.run(() => assert.fail("called"), { signal });
+  await assert.rejects(run(), (error) => error === DOWN);
+  assert.deepEqual(outcomes(breaker), {});
+  open(breaker);
+  await assert.rejects(run(), (error) => error === DOWN);
+  assert.equal(breaker.counters.refused, 0);
+});
+
+Deno.test("an error while the signal is aborted is ignored, whatever a predicate says, and is passed on", async () => {
+  const breaker = circuit({ errorOutcome: () => assert.fail("asked") });
+  const controller = new AbortController();
+  const running = breaker.run(
+    (signal) => new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason))),
+    { signal: controller.signal, errorOutcome: () => assert.fail("asked") },
+  );
+  controller.abort(DOWN);
+  await assert.rejects(running, (error) => error === DOWN);
+  assert.deepEqual(outcomes(breaker), { permitted: 1, ignored: 1 });
+});
+
+Deno.test("a result while the signal is aborted counts: the backend has answered", async () => {
+  const breaker = circuit();
+  const controller = new AbortController();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const running = breaker.run(() => promise, { signal: controller.signal });
+  controller.abort();
+  resolve();
+  await running;
+  assert.deepEqual(outcomes(breaker), { permitted: 1, successes: 1 });
+});
+
+Deno.test("a signal does not end a call that does not listen to it, and hears nothing from us", async () => {
+  const breaker = circuit();
+  let listeners = 0;
+  const signal = { aborted: false, reason: undefined, addEventListener: () => void listeners++ };
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const running = breaker.run(() => promise, { signal: signal as unknown as AbortSignal });
+  signal.aborted = true;
+  resolve("all the same");
+  assert.equal(await running, "all the same");
+  assert.equal(listeners, 0);
+});
+
+interface Answer {
+  readonly status: number;
+  readonly retryAfterS?: number;
+}
+
+/** As one would for HTTP. */
+function answerOutcome({ status, retryAfterS }: Answer): Outcome {
+  if (retryAfterS !== undefined) return { throttledMs: retryAfterS * 1000 };
+  if (status >= 500) return "failure";
+  return status >= 400 ? "ignored" : "success";
+}
+
+// deno-fmt-ignore
+const ANSWERS: readonly [Answer, keyof CircuitCounters][] = [
+  [{ status: 200 }, "successes"],
+  [{ status: 404 }, "ignored"],
+  [{ status: 503 }, "failures"],
+  [{ status: 503, retryAfterS: 7 }, "throttled"],
+];
+for (const [answer, counter] of ANSWERS) {
+  Deno.test(`a result may be counted as ${counter}, and is passed on as it is`, async () => {
+    const breaker = circuit();
+    assert.equal(await breaker.run(() => answer, { resultOutcome: answerOutcome }), answer);
+    assert.deepEqual(outcomes(breaker), { permitted: 1, [counter]: 1 });
+    assert.equal(breaker.retryAfterMs, (answer.retryAfterS ?? 0) * 1_000);
+  });
+
+  Deno.test(`an error may be counted as ${counter}, and is passed on as it is`, async () => {
+    const breaker = circuit();
+    const errorOutcome = (error: unknown) => answerOutcome(error as Answer);
+    await assert.rejects(breaker.run(() => Promise.reject(answer), { errorOutcome }), (error) => error === answer);
+    assert.deepEqual(outcomes(breaker), { permitted: 1, [counter]: 1 });
+    assert.equal(breaker.throttled, answer.retryAfterS !== undefined);
+  });
+}
+
+Deno.test("each predicate is asked once, about its own kind of ending", async () => {
+  const asked: string[] = [];
+  const predicates: OutcomePredicates = {
+    errorOutcome: (error) => {
+      asked.push(`error ${String(error)}`);
+      return "ignored";
+    },
+    resultOutcome: (result) => {
+      asked.push(`result ${String(result)}`);
+      return "ignored";
+    },
+  };
+  const breaker = circuit();
+  await breaker.run(() => 7, predicates);
+  await breaker.run(() => Promise.reject(8), predicates).catch(() => {});
+  assert.deepEqual(asked, ["result 7", "error 8"]);
+});
+
+Deno.test("a breaker's own predicates hold for its runs, one call's own go before them, and whoever attaches has others", async () => {
+  const breaker = circuit({ errorOutcome: () => "ignored", resultOutcome: () => "failure" });
+  const both = async (of: CircuitBreaker, options?: RunOptions) => {
+    await of.run(() => 1, options);
+    await of.run(fails, options).catch(() => {});
+  };
+  await both(breaker);
+  assert.deepEqual(outcomes(breaker), { permitted: 2, failures: 1, ignored: 1 });
+  await both(breaker, { errorOutcome: () => "success", resultOutcome: () => "success" });
+  assert.deepEqual(outcomes(breaker), { permitted: 4, failures: 1, ignored: 1, successes: 2 });
+  await both(CircuitBreaker.attach(breaker.handle, { clock: breaker.clock }));
+  assert.deepEqual(outcomes(breaker), { permitted: 6, failures: 2, ignored: 1, successes: 3 });
+  await both(CircuitBreaker.attach(breaker.handle, { errorOutcome: () => "ignored", resultOutcome: () => "ignored" }));
+  assert.deepEqual(outcomes(breaker), { permitted: 8, failures: 2, ignored: 3, successes: 3 });
+});
+
+const NO_OUTCOMES: Readonly<Record<string, () => unknown>> = {
+  "throws": () => {
+    throw new Error("the predicate's own");
+  },
+  "answers nothing": () => undefined,
+  "answers null": () => null,
+  "answers true": () => true,
+  "answers a word that is none": () => "succes",
+  "answers an object without the number": () => ({ throttledMs: "5" }),
+  "answers an object whose number throws": () => ({
+    get throttledMs() {
+      throw new Error("the getter's own");
+    },
+  }),
+  "is async": () => Promise.resolve("ignored"),
+  "is async and rejects": () => Promise.reject(new Error("nobody hears this")),
+};
+for (const [how, predicate] of Object.entries(NO_OUTCOMES)) {
+  Deno.test(`a predicate that ${how} is counted, and the default outcome stands`, async () => {
+    const breaker = circuit();
+    const predicates = { errorOutcome: predicate, resultOutcome: predicate } as OutcomePredicates;
+    assert.equal(await breaker.run(() => RESULT, predicates), RESULT);
+    assert.deepEqual(outcomes(breaker), { permitted: 1, successes: 1, listenerErrors: 1 });
+    await assert.rejects(breaker.run(fails, predicates), (error) => error === DOWN);
+    assert.deepEqual(outcomes(breaker), { permitted: 2, successes: 1, failures: 1, listenerErrors: 2 });
+  });
+}
+
+Deno.test("a throttled outcome is read once, so what changes its mind cannot disturb the call", async () => {
+  const breaker = circuit();
+  let reads = 0;
+  const outcome = {
+    get throttledMs() {
+      if (reads++ > 0) throw new Error("read again");
+      return 5_000;
+    },
+  };
+  assert.equal(await breaker.run(() => RESULT, { resultOutcome: () => outcome }), RESULT);
+  assert.equal(breaker.retryAfterMs, 5_000);
+});
+
+Deno.test("a listener that throws does not disturb the call that opens the circuit", async () => {
+  const breaker = circuit({ failureThreshold: 1 });
+  breaker.onTransition(() => {
+    throw new Error("the listener's own");
+  });
+  await assert.rejects(breaker.run(fails), (error) => error === DOWN);
+  assert.equal(breaker.state, "open");
+  assert.equal(breaker.counters.listenerErrors, 1);
+});
+
+// deno-fmt-ignore
+const MISTAKES: readonly [args: unknown[], message: string][] = [
+  [[], '"fn" must be a function, received undefined'],
+  [["fetch"], '"fn" must be a function, received string'],
+  [[() => {}, null], '"options" must be an object, received null'],
+  [[() => {}, { signal: null }], '"signal" must be an AbortSignal, received null'],
+  [[() => {}, { signal: new AbortController() }], '"signal" must be an AbortSignal, received object'],
+  [[() => {}, { signal: "aborted" }], '"signal" must be an AbortSignal, received string'],
+  [[() => {}, { errorOutcome: "failure" }], '"errorOutcome" must be a function, received string'],
+  [[() => {}, { resultOutcome: null }], '"resultOutcome" must be a function, received null'],
+];
+for (const [args, mistake] of MISTAKES) {
+  Deno.test(`run rejects, and asks nobody: ${mistake}`, async () => {
+    const breaker = circuit();
+    const running = breaker.run(...args as Parameters<CircuitBreaker["run"]>);
+    await assert.rejects(running, { name: "TypeError", message: `Cannot run: ${mistake}` });
+    assert.deepEqual(outcomes(breaker), {});
+  });
+}
+
+for (const name of ["errorOutcome", "resultOutcome"]) {
+  Deno.test(`"${name}" that is no function is refused by name when the breaker is made, and when it is joined`, () => {
+    const wrong = { [name]: "failure" } as unknown as OutcomePredicates;
+    const mistake = `"${name}" must be a function, received string`;
+    assert.throws(() => new CircuitBreaker(wrong), {
+      name: "TypeError",
+      message: `Cannot create circuit breaker: ${mistake}`,
+    });
+    using breaker = circuit();
+    const { handle } = breaker;
+    assert.throws(() => CircuitBreaker.attach(handle, wrong), {
+      name: "TypeError",
+      message: `Cannot attach circuit breaker: ${mistake}`,
+    });
+  });
+}
+
+Deno.test("a breaker that is detached refuses its runs, and says so", async () => {
+  const breaker = circuit();
+  breaker.detach();
+  await assert.rejects(breaker.run(() => assert.fail("called")), {
+    name: "CircuitOpenError",
+    message: /or this breaker is detached from it$/,
+  });
+});
+
+Deno.test("run never throws: a clock that does makes it reject", async () => {
+  const breaker = circuit();
+  open(breaker);
+  breaker.clock.nowMs = () => {
+    throw DOWN;
+  };
+  await assert.rejects(breaker.run(() => assert.fail("called")), (error) => error === DOWN);
+});
