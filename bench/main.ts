@@ -6,10 +6,12 @@
 import { benchBreaker } from "./breaker_bench.ts";
 import { benchEventLoop } from "./event_loop_bench.ts";
 import { benchGateway } from "./gateway_bench.ts";
+import { benchRun } from "./run_bench.ts";
 
 /** Each prints its answer and says whether its bars are met. */
 const BENCHES: Readonly<Record<string, () => Promise<boolean>>> = {
   breaker: benchBreaker,
+  run: benchRun,
   event_loop: benchEventLoop,
   gateway: benchGateway,
 };

@@ -139,8 +139,7 @@ function rejectedSoon(error: Error): Promise<never> {
 
 function outcomeOf(answer: unknown): Outcome | undefined {
   if (answer === "success" || answer === "failure" || answer === "ignored") return answer;
-  if (typeof answer !== "object" || answer === null) return undefined;
-  const { throttledMs } = answer as { readonly throttledMs?: unknown };
+  const throttledMs = (answer as { readonly throttledMs?: unknown } | null | undefined)?.throttledMs;
   return typeof throttledMs === "number" ? { throttledMs } : undefined;
 }
 

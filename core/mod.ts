@@ -23,6 +23,30 @@
  * assert.equal(breaker.state, "closed");
  * ```
  *
+ * `run` makes the call itself: it asks, judges how the call ended, and reports that.
+ *
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { CircuitBreaker, CircuitOpenError } from "@breakwater/otel/core";
+ *
+ * const breaker = new CircuitBreaker({
+ *   name: "stock",
+ *   failureThreshold: 1,
+ *   errorOutcome: (error) => error instanceof RangeError ? "ignored" : "failure", // our own mistake says nothing of it
+ * });
+ * const answer = { status: 503, retryAfterMs: 5_000 };
+ *
+ * const given = await breaker.run(() => answer, {
+ *   resultOutcome: ({ status, retryAfterMs }) => status === 503 ? { throttledMs: retryAfterMs } : "success",
+ * });
+ * assert.equal(given, answer);
+ * await assert.rejects(breaker.run(() => answer), (error) => {
+ *   assert.ok(error instanceof CircuitOpenError);
+ *   assert.match(error.message, /^Cannot run: circuit "stock" is open, a probe may pass in \d+ ms at the latest$/);
+ *   return true;
+ * });
+ * ```
+ *
  * @module
  */
 
