@@ -4,6 +4,8 @@
  */
 
 import { benchBreaker } from "./breaker_bench.ts";
+import { benchBreakerContention } from "./breaker_contention_bench.ts";
+import { benchBreakerFootprint } from "./breaker_footprint_bench.ts";
 import { benchEventLoop } from "./event_loop_bench.ts";
 import { benchGateway } from "./gateway_bench.ts";
 import { benchRun } from "./run_bench.ts";
@@ -11,6 +13,8 @@ import { benchRun } from "./run_bench.ts";
 /** Each prints its answer and says whether its bars are met. */
 const BENCHES: Readonly<Record<string, () => Promise<boolean>>> = {
   breaker: benchBreaker,
+  breaker_contention: benchBreakerContention,
+  breaker_footprint: benchBreakerFootprint,
   run: benchRun,
   event_loop: benchEventLoop,
   gateway: benchGateway,

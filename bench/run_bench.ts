@@ -47,7 +47,7 @@ export async function benchRun(): Promise<boolean> {
 /** A call that may fail, and so may one that is guarded. */
 type Call = (fail: boolean) => Promise<unknown>;
 
-// Each contender has a loop of its own, for the reason that breaker_bench.ts gives.
+// Each contender has a loop of its own, for the reason that breaker_contenders.ts gives.
 
 let loops = 0;
 function loop(body: string, call: Call): (times: number) => Promise<void> {
