@@ -64,7 +64,10 @@ export class Runner {
       checkSignal(signal);
       if (signal?.aborted) return Promise.reject(signal.reason);
       const permit = this.#breaker.acquire();
-      return permit < 0 ? rejectedSoon(this.#refusal()) : this.#call(permit, fn, signal, errorOutcome, resultOutcome);
+      if (permit >= 0) return this.#call(permit, fn, signal, errorOutcome, resultOutcome);
+      // A promise of the caller's own, not rejected before someone can listen: what nobody hears yet is taken down by the
+      // runtime and struck off again, which takes as long as the refusal.
+      return this.#refusal().rejected.then();
     } catch (error) {
       return Promise.reject(error);
     }
@@ -108,33 +111,23 @@ export class Runner {
    * Why the circuit refuses now. To make an error costs more than all else in a refusal, so those in a row that say the
    * same are one: in a burst that is one each millisecond.
    */
-  #refusal(): CircuitOpenError {
+  #refusal(): Refusal {
     const { name, state, mode }: RefusingCircuit = this.#breaker;
     const retryAfterMs = Math.ceil(this.#breaker.retryAfterMs);
     const last = this.#lastRefusal;
-    if (last?.state === state && last.mode === mode && last.error.retryAfterMs === retryAfterMs) return last.error;
+    if (last?.state === state && last.mode === mode && last.error.retryAfterMs === retryAfterMs) return last;
     const error = new CircuitOpenError("run", { name, state, mode, retryAfterMs });
     error.stack = `${error.name}: ${error.message}`; // the way to here would be that of the first caller alone
-    this.#lastRefusal = { state, mode, error };
-    return error;
+    const rejected = Promise.reject(error);
+    rejected.catch(() => {}); // nobody is given this one
+    return this.#lastRefusal = { state, mode, error, rejected };
   }
 }
 
-/** The error that was given last, and what it tells of. */
+/** The error that was given last, what it tells of, and a promise that it has rejected. */
 interface Refusal extends Pick<RefusingCircuit, "state" | "mode"> {
   readonly error: CircuitOpenError;
-}
-
-const SETTLED = Promise.resolve();
-
-/**
- * A promise that is rejected as soon as this job is done. By then whoever awaits it is listening; a rejection that
- * nobody hears yet is taken down by the runtime, and struck off again, which takes longer than the refusal.
- */
-function rejectedSoon(error: Error): Promise<never> {
-  return new Promise((_, reject) => {
-    SETTLED.then(() => reject(error));
-  });
+  readonly rejected: Promise<never>;
 }
 
 function outcomeOf(answer: unknown): Outcome | undefined {

@@ -1,6 +1,7 @@
 /** `run`: whatever a call does, its permit is given back once, and what the call gave is the caller's. */
 
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers";
 import { types } from "node:util";
 import {
   CircuitBreaker,
@@ -142,6 +143,28 @@ Deno.test("the error of an open circuit is not that of the same circuit half-ope
   assert.match(whileOpen.message, /is open/);
   assert.match(whileHalfOpen.message, /is half-open/);
 });
+
+Deno.test("a refusal that nobody minds is reported by the runtime once, like any other; one that is minded is not", async () => {
+  const breaker = circuit();
+  open(breaker);
+  const reported: unknown[] = [];
+  const report = (event: PromiseRejectionEvent) => {
+    event.preventDefault();
+    reported.push(event.reason);
+  };
+  globalThis.addEventListener("unhandledrejection", report);
+  const refusal = await breaker.run(() => {}).catch((error) => error);
+  await turnOfTheLoop();
+  assert.deepEqual(reported, []);
+  breaker.run(() => {});
+  await turnOfTheLoop();
+  globalThis.removeEventListener("unhandledrejection", report);
+  assert.deepEqual(reported, [refusal]);
+});
+
+function turnOfTheLoop(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
 
 Deno.test("of a hundred runs at once at the end of the cooldown, one is made, and it closes the circuit", async () => {
   const breaker = circuit();
