@@ -1,6 +1,7 @@
 import type { OutcomePredicates } from "./breaker_run.ts";
-import type { Clock } from "./clock.ts";
+import { type Clock, systemClock } from "./clock.ts";
 import { type Limit, withinLimits } from "./limits.ts";
+import { freshSeed } from "./seed.ts";
 
 /** How a circuit breaker behaves. */
 export interface CircuitBreakerOptions extends OutcomePredicates {
@@ -42,7 +43,7 @@ export interface CircuitBreakerOptions extends OutcomePredicates {
   readonly name?: string;
   /** Where time comes from. @default {systemClock} */
   readonly clock?: Clock;
-  /** Decides the jitter: the same seed makes the same waits. An integer from 0 to 4294967295. @default {by chance} */
+  /** Decides the jitter: the same seed makes the same waits. An integer from 0 to 4294967295. @default {another each time} */
   readonly seed?: number;
 }
 
@@ -98,6 +99,6 @@ export function checkOptions(options: CircuitBreakerOptions): CheckedOptions {
     ...checked,
     cooldownMaxMs,
     probeLeaseMs: options.probeLeaseMs ?? Math.min(checked.exportTimeoutMs + LEASE_MARGIN_MS, DAY_MS),
-    seed: options.seed ?? Math.floor(Math.random() * 0x1_0000_0000),
+    seed: options.seed ?? freshSeed(options.clock ?? systemClock),
   };
 }

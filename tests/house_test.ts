@@ -78,6 +78,12 @@ Deno.test("only server/platform.ts speaks to Deno by name", () => {
   assert.deepEqual(wrong, []);
 });
 
+Deno.test("the core takes time from a clock that it is given and luck from a seed: only core/clock.ts reads either", () => {
+  const ambient = /\b(Math\s*\.\s*random|crypto|performance|Date|hrtime)\b/;
+  const readers = sources(["core"]).filter((file) => codeOf(file).some((line) => ambient.test(line)));
+  assert.deepEqual(readers, ["core/clock.ts"]);
+});
+
 Deno.test(`no source file is longer than ${SOURCE_LINES_MAX} lines`, () => {
   const long = sources(["core", "exporters", "server", "bench", "demo", "tools"])
     .map((file) => ({ file, lines: readFileSync(join(HOUSE, file), "utf8").split("\n").length - 1 }))
