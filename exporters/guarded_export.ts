@@ -1,5 +1,4 @@
-import { diag } from "@opentelemetry/api";
-import type { CircuitBreaker, CircuitState, Outcome } from "../core/breaker.ts";
+import type { CircuitBreaker, Outcome } from "../core/breaker.ts";
 import { CircuitOpenError } from "../core/circuit_open_error.ts";
 import type { ExportObserver } from "./export_observer.ts";
 import { type CircuitBreakerExporterOptions, type ExporterSettings, exporterSettings } from "./exporter_options.ts";
@@ -8,6 +7,7 @@ import { type CountByReason, type Reason, tally } from "./reason.ts";
 import type { ExportResult, ResultCallback } from "./sdk_types.ts";
 import type { Signal } from "./signal.ts";
 import type { Sleep } from "./sleep.ts";
+import { logTransitions } from "./transition_log.ts";
 
 /** What every OpenTelemetry exporter can do, whatever it carries. */
 export interface GuardedExporter<Batch> {
@@ -79,12 +79,8 @@ export class GuardedExport<Batch> {
     this.#settings = exporterSettings(signal, options);
     const { breaker, ownsBreaker, observer, report, clock } = this.#settings;
     this.#observer = isolatedObserver(observer, report, clock);
-    if (!ownsBreaker) return;
-    breaker.onTransition((transition) => {
-      const { name, from, to } = transition;
-      this.#observer.transitioned({ name, from, to });
-      logTransition(transition);
-    });
+    if (ownsBreaker) breaker.onTransition(({ name, from, to }) => this.#observer.transitioned({ name, from, to }));
+    logTransitions(breaker);
   }
 
   get breaker(): CircuitBreaker {
@@ -230,16 +226,6 @@ export class GuardedExport<Batch> {
     }
     return 1;
   }
-}
-
-/** One line when the backend is given up, one when it is back. What probes do in between is for those who debug. */
-function logTransition(
-  { name, from, to, reason }: { name: string; from: CircuitState; to: CircuitState; reason: string },
-) {
-  const line = `Circuit ${JSON.stringify(name)} went from ${from} to ${to}: ${reason}`;
-  if (from === "closed") diag.warn(`${line}. Batches are dropped until the backend answers again`);
-  else if (to === "closed") diag.info(line);
-  else diag.debug(line);
 }
 
 function endingOf(result: ExportResult | undefined): Ending {

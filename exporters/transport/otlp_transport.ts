@@ -1,5 +1,6 @@
 import { CircuitBreaker, type CircuitBreakerOptions } from "../../core/breaker.ts";
 import { SIGNALS } from "../signal.ts";
+import { logTransitions } from "../transition_log.ts";
 import { BreakerTransport } from "./breaker.ts";
 import { HttpTransport, type HttpTransportOptions } from "./http.ts";
 import { ATTEMPT_TIMEOUT_DEFAULT_MS, perSignal } from "./http_endpoint.ts";
@@ -46,6 +47,7 @@ export function otlpTransport(options: OtlpTransportOptions): OtlpTransport {
   const http = new HttpTransport(options);
   const breaker = options.breaker ??
     new CircuitBreaker({ ...TRANSPORT_CIRCUIT, ...leaseOf(options), ...options.circuit });
+  logTransitions(breaker);
   const transport = new RetryTransport(new BreakerTransport(http, breaker), options);
   return {
     breaker,

@@ -1,8 +1,8 @@
 /** When each of the three wrappers lets an export through. */
 
-import { diag, type DiagLogger, DiagLogLevel } from "@opentelemetry/api";
 import assert from "node:assert/strict";
 import { CircuitBreaker, CircuitOpenError } from "../../exporters/mod.ts";
+import { DiagLog } from "../fakes/diag_log.ts";
 import * as fake from "../fakes/exporter.ts";
 import { KINDS, Scene, TIMEOUT_MS } from "../fakes/wrapped_exporter.ts";
 
@@ -122,20 +122,25 @@ for (const kind of KINDS) {
     assert.equal(scene.wrapped.account.delivered, 5);
   });
 
-  test("one line of the diagnostic log says that the circuit opened and why, one that it closed", () => {
-    const lines: string[] = [];
-    const logger = { warn: (line: string) => lines.push(line), info: (line: string) => lines.push(line) };
-    diag.setLogger(logger as unknown as DiagLogger, DiagLogLevel.INFO);
-    const scene = new Scene(kind);
-    scene.fail(20);
-    lines.push("back");
+  test("each change of the circuit is one line of the diagnostic log: a warning when it opens, why, and when it is back", () => {
+    using log = new DiagLog();
+    const scene = new Scene(kind, fake.fails, { probeEveryNth: 2 });
+    scene.fail(3);
+    for (let refused = 0; refused < 2; refused++) scene.export();
+    scene.inner.behaviour = fake.succeeds;
     scene.export();
-    while (scene.wrapped.breaker.state !== "closed") scene.export();
-    diag.disable();
-    assert.equal(lines.length, 3, lines.join("\n"));
-    assert.match(lines[0], new RegExp(`^Circuit "${kind.signal}" went from closed to open: 3 consecutive failures`));
-    assert.equal(lines[1], "back");
-    assert.match(lines[2], new RegExp(`^Circuit "${kind.signal}" went from half_open to closed`));
+    assert.deepEqual(log.lines, linesOf(`Circuit "${kind.signal}"`));
+  });
+
+  test("the changes of a breaker that is shared are one line each, however many exporters share it", () => {
+    using log = new DiagLog();
+    const breaker = new CircuitBreaker({ name: "backend", probeEveryNth: 2 });
+    const [scene] = [fake.fails, fake.fails].map((behaviour) => new Scene(kind, behaviour, { breaker }));
+    scene.fail(3);
+    for (let refused = 0; refused < 2; refused++) scene.export();
+    scene.inner.behaviour = fake.succeeds;
+    scene.export();
+    assert.deepEqual(log.lines, linesOf('Circuit "backend"'));
   });
 
   test("a breaker can be shared, and then every exporter opens with it", () => {
@@ -162,4 +167,15 @@ for (const kind of KINDS) {
     });
     assert.throws(() => new Scene(kind, fake.succeeds, { failureThreshold: 0 }), RangeError);
   });
+}
+
+/** Three failures, a probe by attempt that fails, one refusal, a probe that succeeds. */
+function linesOf(circuit: string): string[] {
+  return [
+    `warn ${circuit} went from closed to open: 3 consecutive failures. Until it closes again nothing but probes is sent`,
+    `debug ${circuit} went from open to half_open: attempt 0 may probe`,
+    `debug ${circuit} went from half_open to open: probe failed`,
+    `debug ${circuit} went from open to half_open: attempt 2 may probe`,
+    `info ${circuit} went from half_open to closed: probe succeeded`,
+  ];
 }

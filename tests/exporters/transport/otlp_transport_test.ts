@@ -5,6 +5,7 @@ import { CircuitBreaker, type CircuitTransition } from "../../../core/breaker.ts
 import { startCollector } from "../../../exporters/testing/collector.ts";
 import { otlpTransport, type OtlpTransportOptions } from "../../../exporters/transport/otlp_transport.ts";
 import { FakeClock, settle } from "../../fakes/clock.ts";
+import { DiagLog } from "../../fakes/diag_log.ts";
 import { requestOf } from "../../fakes/otlp_bytes.ts";
 
 const BODY = requestOf("traces", 3);
@@ -61,6 +62,23 @@ Deno.test("Bad data does not open the circuit, bad credentials do", async () => 
     for (let sent = 0; sent < 3; sent++) await transport.send(BODY, SEND);
     assert.equal(transport.breaker.state, state, `${status}`);
     await transport.close();
+  }
+});
+
+Deno.test("Each change of a transport's circuit is one line of the diagnostic log, also of one that is shared", async () => {
+  for (const breaker of [undefined, new CircuitBreaker({ name: "circuit" })]) {
+    using log = new DiagLog();
+    const dead = () => Promise.reject(new TypeError("refused"));
+    const [one, other] = [rig(dead, { breaker }), rig(dead, { breaker })];
+    const sending = one.transport.send(BODY, { ...SEND, deadlineMs: 4_000 });
+    await advance(one.clock, 4_000);
+    await sending;
+    assert.deepEqual(log.lines, [
+      'warn Circuit "circuit" went from closed to open: 3 consecutive failures. ' +
+      "Until it closes again nothing but probes is sent",
+    ]);
+    for (const { transport } of [one, other]) await transport.close();
+    breaker?.detach();
   }
 });
 
