@@ -118,13 +118,11 @@ export class Runner {
     if (last?.state === state && last.mode === mode && last.error.retryAfterMs === retryAfterMs) return last;
     const error = new CircuitOpenError("run", { name, state, mode, retryAfterMs });
     error.stack = `${error.name}: ${error.message}`; // the way to here would be that of the first caller alone
-    const rejected = Promise.reject(error);
-    rejected.catch(() => {}); // nobody is given this one
-    return this.#lastRefusal = { state, mode, error, rejected };
+    return this.#lastRefusal = { state, mode, error, rejected: Promise.reject(error) };
   }
 }
 
-/** The error that was given last, what it tells of, and a promise that it has rejected. */
+/** The error that was given last, what it tells of, and the promise that those of all callers follow. */
 interface Refusal extends Pick<RefusingCircuit, "state" | "mode"> {
   readonly error: CircuitOpenError;
   readonly rejected: Promise<never>;
