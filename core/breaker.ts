@@ -1,12 +1,42 @@
-import { type CircuitBreakerHandle, coreOf, wallAheadMs } from "./breaker_handle.ts";
-import { checkOptions, type CircuitBreakerOptions } from "./breaker_options.ts";
+import { type CircuitCounters, countersOf } from "./breaker_counters.ts";
+import {
+  type CircuitBreakerHandle,
+  Joining,
+  joiningBy,
+  joiningNamed,
+  type LentHandle,
+  NOBODY,
+  wallAheadMs,
+} from "./breaker_handle.ts";
+import { checkMode, CircuitHold, type CircuitMode, MODES } from "./breaker_modes.ts";
+import {
+  type CheckedNumbers,
+  checkNumbers,
+  checkOptions,
+  type CircuitBreakerNumbers,
+  type CircuitBreakerOptions,
+  inForce,
+  optionsOf,
+  SETTINGS,
+} from "./breaker_options.ts";
 import { type OutcomePredicates, Runner, type RunOptions } from "./breaker_run.ts";
 import { type CircuitTransition, STATES, TransitionListeners, transitionsOf } from "./breaker_transitions.ts";
 import { BurstClock } from "./burst_clock.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { type Core, CORE_ABI_VERSION, makePlace } from "./loader.ts";
+import { type Core, CORE_ABI_VERSION, makePlace, writeName, writeOrigin } from "./loader.ts";
 
-export type { CircuitBreakerHandle, CircuitBreakerOptions, CircuitTransition, OutcomePredicates, RunOptions };
+export type {
+  CircuitBreakerHandle,
+  CircuitBreakerNumbers,
+  CircuitBreakerOptions,
+  CircuitCounters,
+  CircuitHold,
+  CircuitMode,
+  CircuitTransition,
+  LentHandle,
+  OutcomePredicates,
+  RunOptions,
+};
 
 /** What a circuit is doing. Gauges show closed as 0, half-open as 1, open as 2. */
 export type CircuitState = "closed" | "half_open" | "open";
@@ -17,53 +47,26 @@ export type Outcome = "success" | "failure" | "ignored" | { readonly throttledMs
 /** What became of a result: it counted, it came from an earlier generation, or its call had a result already. */
 export type Recorded = "applied" | "stale" | "duplicate";
 
-/** What happened so far, added up over all workers. */
-export interface CircuitCounters {
-  /** Calls let through. */
-  readonly permitted: number;
-  /** Calls refused. */
-  readonly refused: number;
-  /** Calls that succeeded. */
-  readonly successes: number;
-  /** Calls that failed. */
-  readonly failures: number;
-  /** Calls whose outcome says nothing about the backend. */
-  readonly ignored: number;
-  /** Calls that the backend answered by asking for a pause. */
-  readonly throttled: number;
-  /** Results that changed nothing because the circuit had moved on. */
-  readonly stale: number;
-  /** Results that changed nothing because their call had one. */
-  readonly duplicate: number;
-  /** Half-open episodes given up because no probe reported. */
-  readonly leaseExpired: number;
-  /** Changes of state. */
-  readonly transitions: number;
-  /** Changes to open, from closed or from half-open. */
-  readonly opened: number;
-  /** Changes to half-open. */
-  readonly halfOpened: number;
-  /** Changes to closed. */
-  readonly closed: number;
-  /** Failures since the last success; also counted while open. */
-  readonly consecutiveFailures: number;
-  /** Probes in flight now. */
-  readonly probesInFlight: number;
-  /** Listeners and predicates of this object that threw, or answered what is no outcome. */
-  readonly listenerErrors: number;
-}
-
 // What the core answers; see assembly/breaker.ts.
 const NEEDS_TIME = -2;
 const REFUSED_TOLD = -3;
-const RECORD_NEEDS_TIME = 3;
-const MARKED_NEEDS_TIME = 4;
+const NEEDS_EXACT_TIME = -4;
+const NEEDS_TIME_UNMARKED = 3;
 const TOLD_FLAG = 8;
+const COARSE_FLAG = 16;
+const ANSWER_MASK = 7;
+const NOT_USUAL = -1;
 const THROTTLED = 3;
 const NOT_READ_MS = -1;
 
 const OUTCOMES = { success: 0, failure: 1, ignored: 2 } as const;
 const RECORDED = ["applied", "stale", "duplicate"] as const;
+
+/** How many refusals of a burst one reading of the clock serves: each costs nanoseconds, so they are soon over. */
+const REFUSALS_OF_ONE_TIME = 256;
+
+/** How many successes of a burst one reading serves. Between two of them lies a call, which may take its time. */
+const SUCCESSES_OF_ONE_TIME = 32;
 
 /** An attachment's number that the core refuses: what `detach` leaves. */
 const DETACHED = -1;
@@ -99,8 +102,10 @@ export class CircuitBreaker {
   readonly #memory: WebAssembly.Memory;
   readonly #base: number = 0;
   readonly #clock: Clock;
-  /** The clock of `acquire`. A clock that was given is read at every refusal; ours may be spared in a burst of them. */
+  /** The clock of refusals. A clock that was given is read at each; ours may be spared in a burst of them. */
   readonly #askingClock: Clock;
+  /** The clock by which calls fall into the time window. */
+  readonly #windowClock: Clock;
   /** When the memory was made, on `#clock`. */
   readonly #originMs: number;
   readonly #listeners = new TransitionListeners();
@@ -110,69 +115,74 @@ export class CircuitBreaker {
   /**
    * A closed circuit in memory of its own.
    *
-   * @throws {TypeError} When an option is of the wrong type.
+   * @throws {TypeError} When an option is of the wrong type, or options contradict each other.
    * @throws {RangeError} When a number is out of its range.
    */
   constructor(options?: CircuitBreakerOptions);
   constructor(options: CircuitBreakerOptions | Joining = {}) {
     if (options instanceof Joining) {
       this.#runner = new Runner("attach circuit breaker", this, options.predicates);
-      this.#core = coreOf(options.handle);
-      this.name = options.handle.name;
-      this.#clock = options.clock;
-      this.#memory = options.handle.memory;
-      this.#base = options.handle.base;
-      this.#originMs = options.originMs;
+      ({ name: this.name, clock: this.#clock, originMs: this.#originMs } = options);
+      ({ core: this.#core, memory: this.#memory, base: this.#base } = options.place);
     } else {
-      const checked = checkOptions(options);
-      this.#runner = new Runner("create circuit breaker", this, options);
-      this.name = options.name ?? "circuit";
       this.#clock = options.clock ?? systemClock;
-      ({ core: this.#core, memory: this.#memory, base: this.#base } = makePlace());
+      this.name = options.name ?? "circuit";
+      const { tapeSize, ...settings } = checkOptions(options);
+      this.#runner = new Runner("create circuit breaker", this, options);
+      const place = makePlace(tapeSize);
+      ({ core: this.#core, memory: this.#memory, base: this.#base } = place);
       // Whole, so that subtracting it from a time loses no part of that.
       this.#originMs = Math.floor(this.#clock.nowMs());
-      // deno-fmt-ignore
-      this.#core.init(
-        this.#base, checked.failureThreshold, checked.successThreshold, checked.probeEveryNth, checked.probeConcurrency,
-        checked.cooldownMs, checked.cooldownBackoff, checked.cooldownMaxMs, checked.cooldownJitter, checked.probeLeaseMs,
-        checked.throttleMaxMs, checked.seed,
-      );
+      writeName(place, this.name);
+      writeOrigin(place, this.#originMs);
+      this.#write(settings);
+      this.#core.init(this.#base, tapeSize);
     }
-    this.#askingClock = this.#clock === systemClock ? new BurstClock(systemClock) : this.#clock;
-    this.#attachment = this.#core.claim(this.#base);
+    const isOurs = this.#clock === systemClock;
+    this.#askingClock = isOurs ? new BurstClock(systemClock, REFUSALS_OF_ONE_TIME) : this.#clock;
+    this.#windowClock = isOurs ? new BurstClock(systemClock, SUCCESSES_OF_ONE_TIME) : this.#clock;
+    this.#attachment = this.#core.claim(this.#base, options instanceof Joining ? options.owner : NOBODY);
     if (this.#attachment < 0) {
       throw new Error(
         `Cannot attach circuit breaker: all ${this.#core.ATTACHMENTS_MAX.value} attachments of "${this.name}" are taken`,
       );
     }
+    if (!(options instanceof Joining) && options.mode !== undefined) this.mode = options.mode;
   }
 
   /**
-   * Shares the breaker that `handle` was read from, in this worker or another. Changes nothing in it: whoever joins an
-   * open circuit finds it open. The predicates are this object's own.
+   * Shares a breaker with the workers that use it. Changes nothing in it: whoever joins an open circuit finds it open.
    *
-   * @throws {TypeError} When `handle` is not the handle of a breaker, its memory holds none, or a predicate is none.
-   * @throws {Error} When 256 are attached already.
+   * @param which The handle of a breaker, posted from another thread or not; or the name of one that lies in a memory
+   * which this thread has made or joined before.
+   * @param options The clock and the predicates are this object's own.
+   * @throws {TypeError} When it is not the handle of a breaker, its memory holds none, or a predicate is none.
+   * @throws {Error} When no breaker, or more than one, is called so, or when 256 are attached already.
    */
   static attach(
-    handle: CircuitBreakerHandle,
+    which: CircuitBreakerHandle | string,
     options: { readonly clock?: Clock } & OutcomePredicates = {},
   ): CircuitBreaker {
-    return new CircuitBreaker(new Joining(handle, options.clock ?? systemClock, options));
+    const clock = options.clock ?? systemClock;
+    return new CircuitBreaker(
+      typeof which === "string" ? joiningNamed(which, clock, options) : joiningBy(which, clock, options),
+    );
   }
 
   /** Asks to make a call. A number that is not negative is the permit to make it; a negative one is a refusal. */
   acquire(): number {
     const permit = this.#core.acquire(this.#base, this.#attachment);
-    return permit === NEEDS_TIME ? this.#acquireInTime() : permit;
+    return permit === NEEDS_TIME || permit === NEEDS_EXACT_TIME ? this.#acquireInTime(permit) : permit;
   }
 
   /**
    * Says what became of the call that a permit was given for. Every permit is to be recorded once, whatever happens.
    */
   record(permit: number, outcome: Outcome): Recorded {
-    if (outcome === "success" && this.#core.recordUsual(this.#base, this.#attachment, permit) === 0) return "applied";
-    return this.#record(permit, outcome);
+    if (outcome !== "success") return this.#record(permit, outcome, 0);
+    const answer = this.#core.recordUsual(this.#base, this.#attachment, permit);
+    if (answer === 0) return "applied";
+    return this.#record(permit, outcome, answer === NOT_USUAL ? 0 : answer - NEEDS_TIME_UNMARKED);
   }
 
   /**
@@ -220,26 +230,63 @@ export class CircuitBreaker {
     return this.#core.retryAfterMs(this.#base, this.#nowMs(this.#askingClock));
   }
 
+  /** What rules: what the circuit's calls come to, or what an operator wants. */
+  get mode(): CircuitMode {
+    return MODES[this.#core.mode(this.#base)]!;
+  }
+
+  /**
+   * Sets the mode for all who share the circuit. While somebody holds it open it stays `forced_open`, and this is the
+   * mode that follows. Unless it changes between `auto` and `metrics_only`, results of calls still out are stale.
+   */
+  set mode(mode: CircuitMode) {
+    const number = checkMode("set the mode of a circuit breaker", mode);
+    this.#core.setMode(this.#base, this.#attachment, number, this.#nowMs());
+    this.#tell();
+  }
+
+  /** Holds the circuit open, for all who share it, until the hold is released or this object is detached. */
+  forceOpen(): CircuitHold {
+    const attachment = this.#attachment;
+    this.#core.hold(this.#base, attachment, this.#nowMs());
+    this.#tell();
+    return new CircuitHold(() => {
+      if (this.#attachment !== attachment) return; // given back with the attachment
+      this.#core.letGo(this.#base, attachment, this.#nowMs());
+      this.#tell();
+    });
+  }
+
+  /** The numbers in force, without those of rules that are off. */
+  get options(): CircuitBreakerNumbers {
+    return inForce(this.#numbers());
+  }
+
+  /**
+   * Changes numbers for all who share the circuit; those that are not named stay, and one that is `undefined` goes back
+   * to its default. State, windows and attempts are kept. (A time window of another length holds what the one before
+   * held, as if it had just happened; a window that was off begins empty.)
+   *
+   * @throws {TypeError} When a number is not one, options contradict each other, or one cannot be changed.
+   * @throws {RangeError} When a number is out of its range. Nothing is changed then.
+   */
+  reconfigure(changes: CircuitBreakerNumbers): void {
+    const action = "reconfigure circuit breaker";
+    for (const name of Object.keys(changes)) {
+      if (!SETTINGS.includes(name as keyof CircuitBreakerNumbers)) {
+        throw new TypeError(`Cannot ${action}: "${name}" cannot be changed, only ${SETTINGS.join(", ")}`);
+      }
+    }
+    const before = this.#numbers();
+    this.#write(checkNumbers(action, { ...optionsOf(before), ...changes }));
+    this.#core.applySettings(this.#base, before.timeWindowMs, this.#nowMs());
+  }
+
   /** What happened so far, over all workers. */
   get counters(): CircuitCounters {
-    const count = (index: number) => this.#core.counter(this.#base, index);
-    const [opened, halfOpened, closed] = [count(9), count(10), count(11)];
+    const nowMs = this.#nowMs();
     return {
-      permitted: count(0),
-      refused: count(1),
-      successes: count(2),
-      failures: count(3),
-      ignored: count(4),
-      throttled: count(5),
-      stale: count(6),
-      duplicate: count(7),
-      leaseExpired: count(8),
-      transitions: opened + halfOpened + closed,
-      opened,
-      halfOpened,
-      closed,
-      consecutiveFailures: this.#core.consecutiveFailures(this.#base),
-      probesInFlight: this.#core.probesInFlight(this.#base),
+      ...countersOf(this.#core, this.#base, nowMs, this.#clock.wallMs() - nowMs),
       listenerErrors: this.#listeners.errorCount + this.#runner.errorCount,
     };
   }
@@ -265,10 +312,31 @@ export class CircuitBreaker {
     };
   }
 
-  /** Gives this object's place back. It refuses every call from now on; what others share is not affected. */
+  /**
+   * A handle for one worker. When that worker's exit was seen, `reclaim` gives back what it attached by the handle and
+   * releases its holds, which a worker that was terminated cannot do itself. A worker that still runs must not lose its
+   * attachments: call it for no other reason.
+   */
+  lend(): LentHandle {
+    const owner = this.#core.lend(this.#base);
+    return {
+      handle: { ...this.handle, owner },
+      reclaim: () => {
+        const reclaimed = this.#core.reclaim(this.#base, this.#attachment, owner, this.#nowMs());
+        this.#tell();
+        return reclaimed;
+      },
+    };
+  }
+
+  /**
+   * Gives this object's place back, and with it what it holds. It refuses every call from now on; what others share is
+   * not affected.
+   */
   detach(): void {
     if (this.#attachment === DETACHED) return;
-    this.#core.release(this.#base, this.#attachment);
+    this.#core.detach(this.#base, this.#attachment, this.#nowMs());
+    this.#tell();
     this.#attachment = DETACHED;
   }
 
@@ -277,51 +345,49 @@ export class CircuitBreaker {
     this.detach();
   }
 
-  #acquireInTime(): number {
-    const permit = this.#core.acquireInTime(this.#base, this.#attachment, this.#nowMs(this.#askingClock));
+  #acquireInTime(needs: number): number {
+    const clock = needs === NEEDS_EXACT_TIME ? this.#clock : this.#askingClock;
+    const permit = this.#core.acquireInTime(this.#base, this.#attachment, this.#nowMs(clock));
     if (permit >= 0 || permit === REFUSED_TOLD) this.#tell();
     return permit;
   }
 
-  #record(permit: number, outcome: Outcome): Recorded {
+  /** `progress` is how far the core came with it already. */
+  #record(permit: number, outcome: Outcome, progress: number): Recorded {
     const code = typeof outcome === "object" ? THROTTLED : OUTCOMES[outcome];
     const throttledMs = typeof outcome === "object" ? outcome.throttledMs : 0;
-    const core = this.#core;
-    let answer = core.record(this.#base, this.#attachment, permit, code, throttledMs, NOT_READ_MS, 0);
-    if (answer === RECORD_NEEDS_TIME || answer === MARKED_NEEDS_TIME) {
-      const marked = answer === MARKED_NEEDS_TIME ? 1 : 0;
-      answer = core.record(this.#base, this.#attachment, permit, code, throttledMs, this.#nowMs(), marked);
+    const [core, base, attachment] = [this.#core, this.#base, this.#attachment];
+    const time = progress > 0 ? this.#nowMs() : NOT_READ_MS;
+    let answer = core.record(base, attachment, permit, code, throttledMs, time, progress);
+    if ((answer & ANSWER_MASK) >= NEEDS_TIME_UNMARKED) {
+      const clock = (answer & COARSE_FLAG) !== 0 ? this.#windowClock : this.#clock;
+      const reached = (answer & ANSWER_MASK) - NEEDS_TIME_UNMARKED;
+      answer = core.record(base, attachment, permit, code, throttledMs, this.#nowMs(clock), reached);
     }
     if ((answer & TOLD_FLAG) !== 0) this.#tell();
-    return RECORDED[answer & ~TOLD_FLAG]!;
+    return RECORDED[answer & ANSWER_MASK]!;
   }
 
   #tell(): void {
-    const transitions = transitionsOf(this.#core, this.#base, this.#attachment, this.name);
+    const count = this.#core.toldCount(this.#base, this.#attachment);
+    if (count === 0) return;
+    const transitions = transitionsOf(this.#core, this.#base, this.#attachment, count, this.name);
     for (const transition of transitions) this.#listeners.tell(transition);
+  }
+
+  #numbers(): CheckedNumbers {
+    const read = (index: number) => this.#core.setting(this.#base, index);
+    return Object.fromEntries(SETTINGS.map((name, index) => [name, read(index)])) as CheckedNumbers;
+  }
+
+  #write(settings: CheckedNumbers & { readonly seed?: number }): void {
+    for (const [index, name] of SETTINGS.entries()) this.#core.setSetting(this.#base, index, settings[name]);
+    if (settings.seed !== undefined) this.#core.setSetting(this.#base, SETTINGS.length, settings.seed);
   }
 
   /** Shared time. A clock that answers no number stands still. */
   #nowMs(clock = this.#clock): number {
     const nowMs = clock.nowMs() - this.#originMs;
     return nowMs > 0 ? nowMs : 0;
-  }
-}
-
-/** What the constructor is given instead of options by `attach`. */
-class Joining {
-  readonly handle: CircuitBreakerHandle;
-  readonly clock: Clock;
-  readonly predicates: OutcomePredicates;
-
-  constructor(handle: CircuitBreakerHandle, clock: Clock, predicates: OutcomePredicates) {
-    this.handle = handle;
-    this.clock = clock;
-    this.predicates = predicates;
-  }
-
-  /** When the memory was made, on our clock: both threads read one wall clock, which tells their own two apart. */
-  get originMs(): number {
-    return this.handle.originMs + this.handle.wallAheadMs - wallAheadMs(this.clock);
   }
 }

@@ -1,5 +1,6 @@
+import type { OutcomePredicates } from "./breaker_run.ts";
 import type { Clock } from "./clock.ts";
-import { type Core, CORE_ABI_VERSION, loadCore } from "./loader.ts";
+import { CORE_ABI_VERSION, knownPlaces, loadCore, type Place, readOrigin } from "./loader.ts";
 
 /** What a worker needs to share a breaker. Read it when it is posted, for it carries the time. */
 export interface CircuitBreakerHandle {
@@ -17,6 +18,8 @@ export interface CircuitBreakerHandle {
   readonly originMs: number;
   /** By how much that thread's wall clock was ahead of its monotonic one when the handle was read. */
   readonly wallAheadMs: number;
+  /** Says of a handle that was lent which one it is. */
+  readonly owner?: number;
 }
 
 /** By how much a thread's wall clock is ahead of its monotonic one: what tells two monotonic clocks apart. */
@@ -24,24 +27,98 @@ export function wallAheadMs(clock: Clock): number {
   return clock.wallMs() - clock.nowMs();
 }
 
+/** A handle for one worker, and the way to clear up after it. */
+export interface LentHandle {
+  /** What the worker attaches by, as often as it wants. */
+  readonly handle: CircuitBreakerHandle;
+  /** To be called when the worker's exit was seen. Answers how many attachments it gave back. */
+  reclaim(): number;
+}
+
+/** What it takes to join a breaker. */
+export class Joining {
+  readonly name: string;
+  readonly place: Place;
+  readonly clock: Clock;
+  /** When the memory was made, on our clock. */
+  readonly originMs: number;
+  /** The number of the handle if it was lent. */
+  readonly owner: number;
+  /** What judges the calls that are run. */
+  readonly predicates: OutcomePredicates;
+
+  /** Made by `joiningBy` and `joiningNamed`. */
+  constructor(
+    name: string,
+    place: Place,
+    clock: Clock,
+    originMs: number,
+    owner: number,
+    predicates: OutcomePredicates,
+  ) {
+    this.name = name;
+    this.place = place;
+    this.clock = clock;
+    this.originMs = originMs;
+    this.owner = owner;
+    this.predicates = predicates;
+  }
+}
+
+/** The owner of what was not attached by a lent handle. */
+export const NOBODY = 0;
+
 /**
- * The core on the memory of a handle.
+ * What it takes to join the breaker of a handle.
  *
  * @throws {TypeError} When it is not the handle of a breaker, or its memory does not hold one.
  */
-export function coreOf(handle: CircuitBreakerHandle): Core {
+export function joiningBy(handle: CircuitBreakerHandle, clock: Clock, predicates: OutcomePredicates): Joining {
   const problem = problemOf(handle);
   if (problem !== undefined) throw new TypeError(`Cannot attach circuit breaker: ${problem}`);
-  const core = loadCore(handle.memory);
-  if (!core.isBreaker(handle.base)) {
+  const { memory, base, name } = handle;
+  const core = loadCore(memory);
+  if (!core.isBreaker(base)) {
     throw new TypeError("Cannot attach circuit breaker: the memory of the handle holds no circuit breaker");
   }
-  return core;
+  const place = { core, memory, base };
+  // Both threads read one wall clock, which tells their own two apart.
+  const originMs = handle.originMs + handle.wallAheadMs - wallAheadMs(clock);
+  makerBehindMs.set(memory, originMs - readOrigin(place));
+  return new Joining(name, place, clock, originMs, handle.owner ?? NOBODY, predicates);
 }
+
+/**
+ * What it takes to join the breaker of a name.
+ *
+ * @throws {Error} When this thread knows none, or more than one, of that name.
+ */
+export function joiningNamed(name: string, clock: Clock, predicates: OutcomePredicates): Joining {
+  const places = knownPlaces();
+  const [found, another] = places.filter((place) => place.name === name);
+  if (found === undefined || another !== undefined) {
+    const names = [...new Set(places.map((place) => JSON.stringify(place.name)))].join(", ");
+    throw new Error(
+      found === undefined
+        ? `Cannot attach circuit breaker: none is called ${
+          JSON.stringify(name)
+        } in the memories that this thread knows, which hold ${names || "none"}`
+        : `Cannot attach circuit breaker: more than one is called ${JSON.stringify(name)}, attach by its handle`,
+    );
+  }
+  const originMs = readOrigin(found) + (makerBehindMs.get(found.memory) ?? 0);
+  return new Joining(name, found, clock, originMs, NOBODY, predicates);
+}
+
+/**
+ * For the memories that other threads made: by how much their makers' monotonic clocks are behind ours. A name carries
+ * no time, so it is joined by what the handle of another breaker in the same memory said.
+ */
+const makerBehindMs = new WeakMap<WebAssembly.Memory, number>();
 
 function problemOf(handle: unknown): string | undefined {
   if (typeof handle !== "object" || handle === null) return "the handle is not an object";
-  const { kind, abiVersion, name, memory, base, originMs, wallAheadMs } = handle as Record<string, unknown>;
+  const { kind, abiVersion, name, memory, base, originMs, wallAheadMs, owner } = handle as Record<string, unknown>;
   if (kind !== "circuit-breaker") return `the handle's "kind" must be "circuit-breaker", received ${String(kind)}`;
   if (abiVersion !== CORE_ABI_VERSION) {
     return `the handle's "abiVersion" must be ${CORE_ABI_VERSION}, received ${String(abiVersion)}`;
@@ -56,6 +133,9 @@ function problemOf(handle: unknown): string | undefined {
   if (!Number.isFinite(originMs)) return `the handle's "originMs" must be a number, received ${String(originMs)}`;
   if (!Number.isFinite(wallAheadMs)) {
     return `the handle's "wallAheadMs" must be a number, received ${String(wallAheadMs)}`;
+  }
+  if (owner !== undefined && !(Number.isInteger(owner) && (owner as number) > 0 && (owner as number) < 2 ** 32)) {
+    return `the handle's "owner" must be the number of a lent handle, received ${String(owner)}`;
   }
   return undefined;
 }

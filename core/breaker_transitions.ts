@@ -1,4 +1,6 @@
 import type { CircuitState } from "./breaker.ts";
+import { type CircuitMode, MODES } from "./breaker_modes.ts";
+import { type CircuitBreakerNumbers, SETTINGS } from "./breaker_options.ts";
 import type { Core } from "./loader.ts";
 
 /** A change of state. */
@@ -18,8 +20,8 @@ export interface CircuitTransition {
 /** The states in the order of their numbers. */
 export const STATES = ["closed", "half_open", "open"] as const satisfies readonly CircuitState[];
 
-// By the numbers of assembly/breaker.ts.
-const REASONS: readonly ((detail: number) => string)[] = [
+// By the numbers of assembly/told.ts: what the two numbers behind a change mean, and what the settings say.
+const REASONS: readonly ((first: number, second: number, setting: (name: Setting) => number) => string)[] = [
   (failures) => failures === 1 ? "a failure" : `${failures} consecutive failures`,
   () => "probe failed",
   (ms) => `throttled for ${ms} ms`,
@@ -28,23 +30,44 @@ const REASONS: readonly ((detail: number) => string)[] = [
   (attempt) => `attempt ${attempt} may probe`,
   (ms) => `no probe reported within ${ms} ms`,
   () => "a lost probe is replaced",
+  (bad, calls) => `${bad} of the last ${calls} calls failed`,
+  (bad, calls, setting) => `${bad} of the last ${calls} calls took ${setting("slowCallMs")} ms or longer`,
+  (bad, calls, setting) => `${bad} of ${calls} calls failed within ${setting("timeWindowMs")} ms`,
+  (bad, calls, setting) =>
+    `${bad} of ${calls} calls within ${setting("timeWindowMs")} ms took ${setting("slowCallMs")} ms or longer`,
+  (ms) => `probe took ${ms} ms`,
+  (mode, before) => modeReason(MODES[mode]!, MODES[before]!),
+  () => "restored",
 ];
 
+type Setting = keyof CircuitBreakerNumbers;
+
+function modeReason(mode: CircuitMode, before: CircuitMode): string {
+  if (mode === "forced_open") return "forced open";
+  if (mode === "forced_closed") return "forced closed";
+  if (mode === "disabled") return "disabled";
+  return before === "disabled" ? "enabled" : "released";
+}
+
 /** The changes of state that the last call of an attachment made, in their order. */
-export function transitionsOf(core: Core, base: number, attachment: number, name: string): CircuitTransition[] {
-  const transitions: CircuitTransition[] = [];
-  const count = core.toldCount(base, attachment);
-  for (let index = 0; index < count; index++) {
-    const told = core.told(base, attachment, index);
-    transitions.push({
-      name,
-      from: STATES[(told >> 6) & 3]!,
-      to: STATES[(told >> 4) & 3]!,
-      generation: told >> 8,
-      reason: REASONS[told & 15]!(core.toldDetail(base, attachment, index)),
-    });
-  }
-  return transitions;
+export function transitionsOf(
+  core: Core,
+  base: number,
+  attachment: number,
+  count: number,
+  name: string,
+): CircuitTransition[] {
+  const setting = (name: Setting) => core.setting(base, SETTINGS.indexOf(name));
+  return Array.from({ length: count }, (_, index) => {
+    const [what, first, second] = [0, 1, 2].map((field) => core.told(base, attachment, index, field)) as Numbers;
+    return transitionOf(name, what, REASONS[what & 0xff]!(first, second, setting));
+  });
+}
+
+type Numbers = [number, number, number];
+
+function transitionOf(name: string, what: number, reason: string): CircuitTransition {
+  return { name, from: STATES[(what >>> 10) & 3]!, to: STATES[(what >>> 8) & 3]!, generation: what >>> 12, reason };
 }
 
 /** Listeners that can do the circuit no harm. */

@@ -6,24 +6,24 @@ const BURST_GAP_MS = 1;
 /** So many readings in a row make a burst. Fewer are not worth the trouble. */
 const BURST_READINGS = 32;
 
-/** How often a time is used again before the clock is read anew, even when the program never lets go of the thread. */
-const USES_MAX = 256;
-
 /**
  * A clock for questions that come in bursts: while a circuit is open, a program that goes on calling asks for the time
- * at each refusal, and reading it costs ten times as much as the refusal. In a burst the time is read once for up to
- * 256 questions, and never used beyond the turn of the event loop in which it was read. Outside of one every reading is
+ * at each refusal, and reading it costs ten times as much as the refusal. In a burst the time is read once for some
+ * questions, and never used beyond the turn of the event loop in which it was read. Outside of one every reading is
  * a new one.
  */
 export class BurstClock implements Clock {
   readonly #clock: Clock;
+  readonly #usesMax: number;
   #ms = 0;
   #readings = 0;
   #usesLeft = 0;
   #willForget = false;
 
-  constructor(clock: Clock) {
+  /** `usesMax` is how often a time is used again, even when the program never lets go of the thread. */
+  constructor(clock: Clock, usesMax: number) {
     this.#clock = clock;
+    this.#usesMax = usesMax;
   }
 
   nowMs(): number {
@@ -41,7 +41,7 @@ export class BurstClock implements Clock {
     this.#readings = ms - this.#ms < BURST_GAP_MS ? this.#readings + 1 : 0;
     this.#ms = ms;
     if (this.#readings < BURST_READINGS) return ms;
-    this.#usesLeft = USES_MAX;
+    this.#usesLeft = this.#usesMax;
     if (!this.#willForget) {
       this.#willForget = true;
       queueMicrotask(this.#forget);

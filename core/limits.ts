@@ -22,7 +22,11 @@ export function withinLimits<Name extends string>(
   const checked = {} as { [Key in Name]: number };
   for (const name of Object.keys(limits) as Name[]) {
     const limit = limits[name];
-    const value: unknown = options[name] ?? limit.default;
+    const value: unknown = options[name];
+    if (value === undefined) {
+      checked[name] = limit.default;
+      continue;
+    }
     const wanted = `"${name}" must be ${limit.integer ? "an integer" : "a number"} from ${limit.min} to ${limit.max}`;
     if (typeof value !== "number") {
       throw new TypeError(`Cannot ${action}: ${wanted}, received ${describe(value)}`);

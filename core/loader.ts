@@ -5,42 +5,78 @@ export interface Core {
   readonly ABI_VERSION: WebAssembly.Global;
   readonly ATTACHMENTS_MAX: WebAssembly.Global;
   readonly BREAKER_BYTES: WebAssembly.Global;
-  // deno-fmt-ignore
-  init(base: number, failureThreshold: number, successThreshold: number, probeEveryNth: number, probeConcurrency: number,
-    cooldownMs: number, cooldownBackoff: number, cooldownMaxMs: number, cooldownJitter: number, probeLeaseMs: number,
-    throttleMaxMs: number, seed: number): void;
+  readonly NAME: WebAssembly.Global;
+  readonly ORIGIN: WebAssembly.Global;
+  readonly NAME_BYTES_MAX: WebAssembly.Global;
+  init(base: number, tapeSize: number): void;
+  setting(base: number, index: number): number;
+  setSetting(base: number, index: number, value: number): void;
+  applySettings(base: number, timeWindowMs: number, nowMs: number): void;
   isBreaker(base: number): number;
-  claim(base: number): number;
-  release(base: number, attachment: number): void;
+  bytesOf(base: number): number;
+  lend(base: number): number;
+  claim(base: number, owner: number): number;
+  detach(base: number, attachment: number, nowMs: number): void;
+  reclaim(base: number, attachment: number, owner: number, nowMs: number): number;
   acquire(base: number, attachment: number): number;
   acquireInTime(base: number, attachment: number, nowMs: number): number;
   // deno-fmt-ignore
   record(base: number, attachment: number, permit: number, outcome: number, throttledMs: number, nowMs: number,
-    marked: number): number;
+    progress: number): number;
   recordUsual(base: number, attachment: number, permit: number): number;
+  setMode(base: number, attachment: number, mode: number, nowMs: number): void;
+  hold(base: number, attachment: number, nowMs: number): void;
+  letGo(base: number, attachment: number, nowMs: number): void;
   toldCount(base: number, attachment: number): number;
-  told(base: number, attachment: number, index: number): number;
-  toldDetail(base: number, attachment: number, index: number): number;
+  told(base: number, attachment: number, index: number, field: number): number;
+  lastPlace(base: number): number;
+  last(base: number, place: number, field: number): number;
+  openedAtMs(base: number): number;
+  lastSuccessMs(base: number, nowMs: number): number;
   state(base: number): number;
+  mode(base: number): number;
   generation(base: number): number;
   consecutiveFailures(base: number): number;
   probesInFlight(base: number): number;
   throttledMs(base: number, nowMs: number): number;
   retryAfterMs(base: number, nowMs: number): number;
   counter(base: number, index: number): number;
+  lastingState(base: number): number;
+  level(base: number): number;
+  attempts(base: number): number;
+  cooldownLeftMs(base: number, nowMs: number): number;
+  pauseLeftMs(base: number, nowMs: number): number;
+  // deno-fmt-ignore
+  restore(base: number, attachment: number, state: number, failures: number, level: number, attempts: number,
+    cooldownLeftMs: number, pauseLeftMs: number, nowMs: number): void;
+  countWindowCalls(base: number): number;
+  countWindowCall(base: number, age: number): number;
+  enterCountCall(base: number, call: number): void;
+  timeWindowCount(base: number, age: number, which: number, nowMs: number): number;
+  enterTimeCounts(base: number, age: number, calls: number, failed: number, slow: number, nowMs: number): void;
+  tapeNext(base: number): number;
 }
 
 /** The ABI this loader was written for: the module's own number must be the same. */
-export const CORE_ABI_VERSION = 1;
+export const CORE_ABI_VERSION = 2;
 
-/** The bytes that one breaker takes: BREAKER_BYTES of layout.ts. The system backs only those pages that are touched. */
-export const BREAKER_BYTES = 266_240;
+/**
+ * The bytes that one breaker takes, without a tape: BREAKER_BYTES of layout.ts. The system backs only those pages that
+ * are touched: of one with a single attachment and no timed calls, two.
+ */
+export const BREAKER_BYTES = 1_314_816;
+
+/** An entry of a tape. */
+const TAPE_ENTRY_BYTES = 16;
 
 /**
  * How many breakers share one memory. Those on one memory share an instance too, and calls to one instance are cheaper
  * than to several; more of them would keep more memory alive for the last one.
  */
 export const BREAKERS_PER_MEMORY = 16;
+
+/** Places begin on a line of their own. */
+const LINE_BYTES = 128;
 
 const PAGE_BYTES = 65_536;
 
@@ -52,15 +88,16 @@ export interface Place {
   readonly base: number;
 }
 
-/** A place for a new breaker, zeroed. */
-export function makePlace(): Place {
-  if (room === undefined || nextBase === BREAKERS_PER_MEMORY * BREAKER_BYTES) {
-    const memory = makeMemory();
+/** A place for a new breaker with a tape of so many entries, zeroed. */
+export function makePlace(tapeSize = 0): Place {
+  const bytes = alignedBytes(BREAKER_BYTES + tapeSize * TAPE_ENTRY_BYTES);
+  if (room === undefined || nextBase + bytes > room.memory.buffer.byteLength) {
+    const memory = makeMemory(Math.max(BREAKERS_PER_MEMORY * BREAKER_BYTES, bytes));
     room = { core: loadCore(memory), memory };
     nextBase = 0;
   }
   const place = { ...room, base: nextBase };
-  nextBase += BREAKER_BYTES;
+  nextBase += bytes;
   return place;
 }
 
@@ -68,10 +105,62 @@ export function makePlace(): Place {
 let room: Omit<Place, "base"> | undefined;
 let nextBase = 0;
 
-/** Shared memory for some breakers: sized once, it never grows, so no view of it is ever cut short. */
-export function makeMemory(breakers: number = BREAKERS_PER_MEMORY): WebAssembly.Memory {
-  const pages = Math.ceil(breakers * BREAKER_BYTES / PAGE_BYTES);
+/** Shared memory for breakers: sized once, it never grows, so no view of it is ever cut short. */
+export function makeMemory(bytes: number = BREAKERS_PER_MEMORY * BREAKER_BYTES): WebAssembly.Memory {
+  const pages = Math.ceil(bytes / PAGE_BYTES);
   return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+}
+
+/** Writes the name of a breaker into its memory, where other threads find it. */
+export function writeName({ core, memory, base }: Place, name: string): void {
+  const bytes = new TextEncoder().encode(name);
+  const at = base + core.NAME.value;
+  new Uint8Array(memory.buffer, at + 4).set(bytes);
+  new DataView(memory.buffer).setUint32(at, bytes.length, true);
+}
+
+/** Writes when shared time began, on the maker's monotonic clock. */
+export function writeOrigin({ core, memory, base }: Place, originMs: number): void {
+  new DataView(memory.buffer).setFloat64(base + core.ORIGIN.value, originMs, true);
+}
+
+/** When shared time began, on the maker's monotonic clock. */
+export function readOrigin({ core, memory, base }: Place): number {
+  return new DataView(memory.buffer).getFloat64(base + core.ORIGIN.value, true);
+}
+
+function readName({ core, memory, base }: Place): string {
+  const at = base + core.NAME.value;
+  const length = Math.min(new DataView(memory.buffer).getUint32(at, true), core.NAME_BYTES_MAX.value);
+  // Copied, for not every decoder takes shared memory.
+  return new TextDecoder().decode(Uint8Array.from(new Uint8Array(memory.buffer, at + 4, length)));
+}
+
+/** The breakers in the memories that this thread has made or joined, by name. */
+export function knownPlaces(): (Place & { readonly name: string })[] {
+  const places: (Place & { readonly name: string })[] = [];
+  for (const reference of joined) {
+    const memory = reference.deref();
+    if (memory === undefined) {
+      joined.delete(reference);
+      continue;
+    }
+    const core = loadCore(memory);
+    for (let base = 0; core.isBreaker(base) !== 0; base += alignedBytes(core.bytesOf(base))) {
+      const place = { core, memory, base };
+      places.push({ ...place, name: readName(place) });
+    }
+  }
+  return places;
+}
+
+/** What went onto the tape of a breaker, in bytes from the beginning of its ring. */
+export function tapeBytes({ core, memory, base }: Place): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(new Uint8Array(memory.buffer, base + BREAKER_BYTES, core.bytesOf(base) - BREAKER_BYTES));
+}
+
+function alignedBytes(bytes: number): number {
+  return Math.ceil(bytes / LINE_BYTES) * LINE_BYTES;
 }
 
 /**
@@ -90,11 +179,13 @@ export function loadCore(memory: WebAssembly.Memory): Core {
     );
   }
   instances.set(memory, core);
+  joined.add(new WeakRef(memory));
   return core;
 }
 
-/** One instance for each memory of this thread. */
+/** One instance for each memory of this thread, and these memories as far as they are still in use. */
 const instances = new WeakMap<WebAssembly.Memory, Core>();
+const joined = new Set<WeakRef<WebAssembly.Memory>>();
 let compiled: WebAssembly.Module | undefined;
 
 function bytesOf(base64: string): Uint8Array<ArrayBuffer> {

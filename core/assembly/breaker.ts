@@ -1,48 +1,61 @@
 // The circuit breaker: a machine of three states in one word of shared memory.
 //
-//            failures reach the threshold, or the backend asks for a pause
-//    CLOSED ───────────────────────────────────────────────────────────────► OPEN ◄─┐
-//      ▲                                                                      │     │ a probe fails, or
-//      │ enough probes succeed                 cooldown ended, or the n-th    │     │ the lease expires
-//      └──────────────────────── HALF_OPEN ◄────────────── attempt ───────────┘     │
-//                                    └──────────────────────────────────────────────┘
+//            failures reach the threshold, a window says so, or the backend asks for a pause
+//    CLOSED ───────────────────────────────────────────────────────────────────► OPEN ◄─┐
+//      ▲                                                                          │     │ a probe fails, or
+//      │ enough probes succeed                     cooldown ended, or the n-th    │     │ the lease expires
+//      └──────────────────────── HALF_OPEN ◄────────────────── attempt ───────────┘     │
+//                                    └──────────────────────────────────────────────────┘
 //
-// W is changed by compare-and-swap alone, in `swing`. Every arrow above begins a generation (`begin`), so a result carries
-// the generation in which its call was let through and is stale in any other.
+// W is changed by compare-and-swap alone (transitions.ts). Every arrow above begins a generation, so a result carries the generation
+// in which its call was let through and is stale in any other. Modes (modes.ts) may shut the circuit or keep it closed.
+//
+// `acquire` and `recordUsual` are what nearly all calls take. They read no clock; what needs one says so and is asked again with it.
 
 import {
-  ABI, ABI_VERSION, ATTACHMENT_SHIFT, ATTACHMENTS_MAX, ATTEMPTS, BREAKER_BYTES, BY_ATTEMPT, BY_COOLDOWN, BY_THROTTLE,
-  CLOSED, CLOSED_COUNT, COOLDOWN_BACKOFF, COOLDOWN_JITTER, COOLDOWN_MAX_MS, COOLDOWN_MS, count, deadlineWord,
-  DUPLICATE_COUNT, FAILURE_THRESHOLD, FAILURES_MASK, FAILURES_MAX, FAILURES_ONE, failuresOf, GENERATION_MASK,
-  GENERATION_MAX, GENERATION_SHIFT, generationOf, HALF_OPEN, HALF_OPENED_COUNT, HIGHEST, IN_FLIGHT_MASK, IN_FLIGHT_ONE,
-  inFlightOf, LEASE_EXPIRED_COUNT, LEVEL_MASK, LEVEL_MAX, LEVEL_SHIFT, levelOf, MAGIC, MAGIC_VALUE, msOf, OK_MASK,
-  OK_ONE, okOf, OPEN, OPENED_COUNT, OPENING_MASK, OPENING_MAX, OPENING_SHIFT, openingOf, ownerOf, isPermit,
-  PERMIT_GENERATION_SHIFT, PROBE_CONCURRENCY, PROBE_EVERY_NTH, PROBE_LEASE_MS, REFUSED_COUNT, SEED, slotOf, STALE_COUNT,
-  STATE_MASK, stateOf, SUCCESS_COUNT, SUCCESS_THRESHOLD, THROTTLE_MAX_MS, TICKET_MAX, TOLD, TOLD_FIRST, WAY_MASK,
-  WAY_SHIFT, wayOf, WORD,
+  ATTACHMENT_SHIFT, ATTACHMENTS_MAX, ATTEMPTS, BY_ATTEMPT, BY_COOLDOWN, BY_THROTTLE, CLOSED, count, COUNT_WINDOW, deadlineWord,
+  DUPLICATE_COUNT, FAILURE_THRESHOLD, FAILURES_MASK, FAILURES_MAX, FAILURES_ONE, failuresOf, FORCED_CLOSED, GENERATION_MASK,
+  GENERATION_MAX, GENERATION_FAR, GENERATION_SHIFT, generationOf, HALF_OPEN, IN_FLIGHT_ONE, inFlightOf, isPermit, ISSUED,
+  LEASE_EXPIRED_COUNT, LEVEL_MAX, levelOf, METRICS_ONLY, modeOf, msOf, OK_ONE, okOf, OPEN, OPENING_MAX, openingOf, ownerOf,
+  PERMIT_GENERATION_SHIFT, PROBE_CONCURRENCY, PROBE_EVERY_NTH, PROBE_LEASE_MS, REFUSED_COUNT, RULES, saw, SLOW_CALL_MS, SLOW_CALLS,
+  slotOf, STALE_COUNT, STATE_MASK, stateOf, SUCCESS_COUNT, SUCCESS_THRESHOLD, TAPE, THROTTLE_MAX_MS, TICKET_MAX, TIME_WINDOW, TIMED,
+  TOLD, wayOf, WINDOWS, WORD,
 } from "./layout";
 import { floorMs, isLater, leaseDeadline, probeDeadline, raiseFloor, renewLease, wholeMs } from "./deadlines";
+import { isShut, settle } from "./modes";
+import { PROBE_KIND, REFUSED_KIND, STALE_KIND, tape } from "./tape";
 import { AGAIN, FIRST, isMarked, issue, mark } from "./tickets";
+import {
+  ATTEMPT_DUE, COOLDOWN_ENDED, FAILED_OFTEN, LEASE_EXPIRED, PAUSE_ASKED, PROBE_FAILED, PROBE_REPLACED, PROBE_SLOW, PROBE_SUCCEEDED,
+  tellNothing,
+} from "./told";
+import { begin, change, CHANGED, swing } from "./transitions";
+import {
+  countVerdict, enterCount, ENTERS_FAILED, ENTERS_SLOW, enterTime, latencyMs, start, timeVerdict, VERDICT_BAD_SHIFT, VERDICT_MASK,
+  VERDICT_REASON_SHIFT,
+} from "./window";
 
 // What `acquire` answers instead of a permit.
 export const REFUSED: f64 = -1;
 export const NEEDS_TIME: f64 = -2; // ask again with the time: the circuit is not closed
 export const REFUSED_TOLD: f64 = -3; // refused, and the circuit changed state on the way: see `toldCount`
+export const NEEDS_EXACT_TIME: f64 = -4; // ask again with the time: it is the beginning of a call that is timed
 
 // What `record` answers. TOLD_FLAG is added to APPLIED when the result changed the state.
 export const APPLIED: i32 = 0;
 export const STALE: i32 = 1;
 export const DUPLICATE: i32 = 2;
-export const RECORD_NEEDS_TIME: i32 = 3; // nothing was done yet: record again with the time
-export const MARKED_NEEDS_TIME: i32 = 4; // the ticket is marked: record again with the time and `marked`
+export const NEEDS_TIME_UNMARKED: i32 = 3; // nothing was done yet: record again with the time, and so with these two, which tell …
+export const NEEDS_TIME_MARKED: i32 = 4; // … that the ticket is marked
+export const NEEDS_TIME_ENTERED: i32 = 5; // … and that the call is in the windows
 export const TOLD_FLAG: i32 = 8;
+export const COARSE_FLAG: i32 = 16; // added to NEEDS_TIME_…: the time only says which tenth of a window the call falls into
 export const NOT_USUAL: i32 = -1; // from `recordUsual`
+const OVERTAKEN: i32 = -2; // another thread changed W: look again
 
-// The ranges of the settings; breaker_options.ts says them to the user.
-const PROBES_MAX: f64 = 63;
-const EVERY_NTH_MAX: f64 = 1000000;
-const BACKOFF_MAX: f64 = 100;
-const DAY_MS: f64 = 86400000;
+// Which time a result needs.
+const NO_TIME: i32 = -1;
+const EXACT_TIME: i32 = 0;
 
 // Outcomes.
 export const SUCCESS: i32 = 0;
@@ -50,63 +63,10 @@ export const FAILURE: i32 = 1;
 export const IGNORED: i32 = 2;
 export const THROTTLED: i32 = 3;
 
-// Why the state changed.
-export const FAILED_OFTEN: u32 = 0; // detail: consecutive failures
-export const PROBE_FAILED: u32 = 1;
-export const PAUSE_ASKED: u32 = 2; // detail: milliseconds
-export const PROBE_SUCCEEDED: u32 = 3; // detail: how many
-export const COOLDOWN_ENDED: u32 = 4;
-export const ATTEMPT_DUE: u32 = 5; // detail: the attempt's number
-export const LEASE_EXPIRED: u32 = 6; // detail: milliseconds
-export const PROBE_REPLACED: u32 = 7;
-
-/** Makes a breaker of zeroed memory. Called once, before anything else knows the memory. */
-export function init(
-  base: usize, failureThreshold: u32, successThreshold: u32, probeEveryNth: u32, probeConcurrency: u32, cooldownMs: f64,
-  cooldownBackoff: f64, cooldownMaxMs: f64, cooldownJitter: f64, probeLeaseMs: f64, throttleMaxMs: f64, seed: u32,
-): void {
-  assert((base & 127) == 0); // lines are lines only from an aligned base
-  assert(base + BREAKER_BYTES <= <usize>memory.size() << 16); // the breaker lies within its memory
-  assert(load<u32>(base, MAGIC) == 0); // nobody's memory is made twice
-  store<u32>(base, failureThreshold, FAILURE_THRESHOLD);
-  store<u32>(base, successThreshold, SUCCESS_THRESHOLD);
-  store<u32>(base, probeEveryNth, PROBE_EVERY_NTH);
-  store<u32>(base, probeConcurrency, PROBE_CONCURRENCY);
-  store<f64>(base, cooldownMs, COOLDOWN_MS);
-  store<f64>(base, cooldownBackoff, COOLDOWN_BACKOFF);
-  store<f64>(base, cooldownMaxMs, COOLDOWN_MAX_MS);
-  store<f64>(base, cooldownJitter, COOLDOWN_JITTER);
-  store<f64>(base, probeLeaseMs, PROBE_LEASE_MS);
-  store<f64>(base, throttleMaxMs, THROTTLE_MAX_MS);
-  store<u32>(base, seed, SEED);
-  store<i32>(base, ABI_VERSION, ABI);
-  atomic.store<u64>(base, CLOSED | (1 << GENERATION_SHIFT), WORD); // from 1, so that no permit is 0
-  atomic.store<u32>(base, MAGIC_VALUE, MAGIC);
-}
-
-/** True when a breaker of this ABI lies at `base`, with settings that the machine can work with. */
-export function isBreaker(base: usize): bool {
-  if ((base & 127) != 0 || <u64>base + BREAKER_BYTES > <u64>memory.size() << 16) return false;
-  if (atomic.load<u32>(base, MAGIC) != MAGIC_VALUE || load<i32>(base, ABI) != ABI_VERSION) return false;
-  return isWithin(load<u32>(base, FAILURE_THRESHOLD), 1, <f64>FAILURES_MAX) &&
-    isWithin(load<u32>(base, SUCCESS_THRESHOLD), 1, PROBES_MAX) &&
-    isWithin(load<u32>(base, PROBE_CONCURRENCY), 1, PROBES_MAX) &&
-    isWithin(load<u32>(base, PROBE_EVERY_NTH), 0, EVERY_NTH_MAX) &&
-    isWithin(load<f64>(base, COOLDOWN_MS), 1, DAY_MS) && isWithin(load<f64>(base, COOLDOWN_BACKOFF), 1, BACKOFF_MAX) &&
-    isWithin(load<f64>(base, COOLDOWN_MAX_MS), load<f64>(base, COOLDOWN_MS), DAY_MS) &&
-    isWithin(load<f64>(base, COOLDOWN_JITTER), 0, 1) && isWithin(load<f64>(base, PROBE_LEASE_MS), 1, DAY_MS) &&
-    isWithin(load<f64>(base, THROTTLE_MAX_MS), 1, DAY_MS) && load<u32>(base, HIGHEST) <= ATTACHMENTS_MAX &&
-    stateOf(atomic.load<u64>(base, WORD)) <= OPEN;
-}
-
-/** False for what is not a number, too. */
-function isWithin(value: f64, least: f64, most: f64): bool {
-  return value >= least && value <= most;
-}
-
 /** A permit for a call while the circuit is closed, which needs no time; else REFUSED or NEEDS_TIME. */
 export function acquire(base: usize, attachment: u32): f64 {
   if (attachment >= ATTACHMENTS_MAX) return REFUSED; // detached
+  if ((load<u32>(base, RULES) & TIMED) != 0) return NEEDS_EXACT_TIME;
   const w = atomic.load<u64>(base, WORD);
   return stateOf(w) == CLOSED ? issue(slotOf(base, attachment), attachment, w) : NEEDS_TIME;
 }
@@ -115,14 +75,20 @@ export function acquire(base: usize, attachment: u32): f64 {
 export function acquireInTime(base: usize, attachment: u32, time: f64): f64 {
   if (attachment >= ATTACHMENTS_MAX) return REFUSED; // detached
   const nowMs = wholeMs(time);
-  let w = atomic.load<u64>(base, WORD);
   const slot = slotOf(base, attachment);
-  store<i32>(slot, 0, TOLD);
+  tellNothing(slot);
+  let w = atomic.load<u64>(base, WORD);
   let attempt: i64 = -1;
   let countedIn: u64 = u64.MAX_VALUE; // the opening in which this call has its number
   let replaces = false;
   while (true) {
-    if (stateOf(w) == CLOSED) return issue(slot, attachment, w);
+    if (stateOf(w) == CLOSED) return pass(base, slot, attachment, w, nowMs);
+    if (isShut(modeOf(w))) {
+      // Who wanted it so may have died before all was undone.
+      if (!settle(base, slot, nowMs)) break;
+      w = atomic.load<u64>(base, WORD);
+      continue;
+    }
     if (countedIn != openingOf(w)) {
       countedIn = openingOf(w);
       attempt = countAttempt(base, w);
@@ -132,174 +98,50 @@ export function acquireInTime(base: usize, attachment: u32, time: f64): f64 {
       if (inFlightOf(w) > 0 && nowMs >= leaseDeadline(base, w, nowMs)) {
         // Whoever held the probe is gone or too late: the episode is void, and this call takes its place if it may.
         const opened = begin(w, OPEN, BY_ATTEMPT, levelOf(w));
-        const seen = swing(base, w, opened);
-        if (seen == w) {
-          count(slot, LEASE_EXPIRED_COUNT);
-          tell(slot, w, opened, LEASE_EXPIRED, load<f64>(base, PROBE_LEASE_MS));
-          replaces = true;
-        }
-        w = seen == w ? opened : seen;
+        const seen = change(base, slot, w, opened, LEASE_EXPIRED, load<f64>(base, PROBE_LEASE_MS), 0, nowMs);
+        if (seen == CHANGED) count(slot, LEASE_EXPIRED_COUNT);
+        replaces = replaces || seen == CHANGED;
+        w = seen == CHANGED ? opened : seen;
         continue;
       }
-      if (inFlightOf(w) >= load<u32>(base, PROBE_CONCURRENCY) || nowMs < floorMs(base, w, nowMs)) break;
+      if (inFlightOf(w) >= <u64>load<f64>(base, PROBE_CONCURRENCY) || nowMs < floorMs(base, w, nowMs)) break;
       const seen = swing(base, w, w + IN_FLIGHT_ONE);
       if (seen == w) {
         if (inFlightOf(w) == 0) renewLease(base, w, nowMs);
-        return issue(slot, attachment, w);
+        return pass(base, slot, attachment, w, nowMs);
       }
       w = seen;
       continue;
     }
 
     const cooledDown = nowMs >= probeDeadline(base, w, nowMs);
-    const isDue = attempt >= 0 && attempt % load<u32>(base, PROBE_EVERY_NTH) == 0;
+    const nth = <i64>load<f64>(base, PROBE_EVERY_NTH);
+    const isDue = nth > 0 && attempt >= 0 && attempt % nth == 0;
     if (!(cooledDown || isDue || replaces) || nowMs < floorMs(base, w, nowMs)) break;
     const probing = begin(w, HALF_OPEN, cooledDown ? BY_COOLDOWN : BY_ATTEMPT, levelOf(w)) + IN_FLIGHT_ONE;
-    const seen = swing(base, w, probing);
-    if (seen == w) {
-      renewLease(base, probing, nowMs);
-      const reason = replaces ? PROBE_REPLACED : cooledDown ? COOLDOWN_ENDED : ATTEMPT_DUE;
-      tell(slot, w, probing, reason, <f64>attempt);
-      return issue(slot, attachment, probing);
-    }
+    const reason = replaces ? PROBE_REPLACED : cooledDown ? COOLDOWN_ENDED : ATTEMPT_DUE;
+    const seen = change(base, slot, w, probing, reason, <f64>attempt, 0, nowMs);
+    if (seen == CHANGED) return pass(base, slot, attachment, probing, nowMs);
     w = seen;
   }
+
   count(slot, REFUSED_COUNT);
+  tape(base, generationOf(w), nowMs, REFUSED_KIND, 0, 0);
+  // Where calls are only watched this one passes all the same, in a generation that is never there: its result is stale.
+  if (modeOf(w) == METRICS_ONLY) return issue(slot, attachment, w ^ GENERATION_FAR);
   return load<i32>(slot, TOLD) > 0 ? REFUSED_TOLD : REFUSED;
 }
 
-/**
- * Records the most usual of all results: a success while the circuit is closed and has no failures to forget. Answers APPLIED, or
- * NOT_USUAL when it did nothing because `record` has to look closer.
- */
-export function recordUsual(base: usize, attachment: u32, permit: f64): i32 {
-  const bits = reinterpret<u64>(permit);
-  const w = atomic.load<u64>(base, WORD);
-  const closed = CLOSED | (bits >> (PERMIT_GENERATION_SHIFT - GENERATION_SHIFT) & GENERATION_MASK);
-  if ((w & (STATE_MASK | FAILURES_MASK | GENERATION_MASK)) != closed) return NOT_USUAL;
-  if (attachment >= ATTACHMENTS_MAX || !isPermit(bits)) return NOT_USUAL;
-  const issuer = slotOf(base, <u32>(bits >> ATTACHMENT_SHIFT) & (ATTACHMENTS_MAX - 1));
-  if (mark(issuer, bits & TICKET_MAX) != FIRST) return NOT_USUAL; // found again by `record`, which counts it
-  count(slotOf(base, attachment), SUCCESS_COUNT);
-  return APPLIED;
-}
-
-/** Records what became of a call. `throttledMs` counts only with THROTTLED; a negative `nowMs` is a time not yet read. */
-export function record(
-  base: usize, attachment: u32, permit: f64, outcome: i32, throttledMs: f64, nowMs: f64, marked: bool,
-): i32 {
-  if (attachment >= ATTACHMENTS_MAX) return STALE; // detached
-  const slot = slotOf(base, attachment);
-  const bits = reinterpret<u64>(permit);
-  if (!isPermit(bits)) return stale(slot);
-  const generation = (bits >> PERMIT_GENERATION_SHIFT) & GENERATION_MAX;
-  let w = atomic.load<u64>(base, WORD);
-  if (!(nowMs >= 0) && needsTime(base, w, generation, outcome)) return RECORD_NEEDS_TIME;
-
-  const issuer = slotOf(base, <u32>(bits >> ATTACHMENT_SHIFT) & (ATTACHMENTS_MAX - 1));
-  if (generation != generationOf(w)) {
-    // Too late to say how the backend is; not too late to say when it wants to be asked again.
-    if (!marked && isMarked(issuer, bits & TICKET_MAX)) return duplicate(slot);
-    if (outcome == THROTTLED && stateOf(w) != CLOSED) raiseFloor(base, openingOf(w), wholeMs(nowMs) + pauseMs(base, throttledMs));
-    return stale(slot);
-  }
-  if (!marked) {
-    const first = mark(issuer, bits & TICKET_MAX);
-    if (first == AGAIN) return duplicate(slot);
-    if (first != FIRST) return stale(slot);
-  }
-  return apply(base, slot, w, generation, outcome, throttledMs, nowMs);
-}
-
-/** True when recording `outcome` in the circuit `w` may set a deadline. */
-// @ts-ignore: decorator
-@inline function needsTime(base: usize, w: u64, generation: u64, outcome: i32): bool {
-  if (outcome == THROTTLED) return true;
-  if (generation != generationOf(w)) return false;
-  if (stateOf(w) != CLOSED) return true;
-  return outcome == FAILURE && failuresOf(w) + 1 >= load<u32>(base, FAILURE_THRESHOLD);
-}
-
-function apply(base: usize, slot: usize, w: u64, generation: u64, outcome: i32, throttledMs: f64, nowMs: f64): i32 {
-  const now = wholeMs(nowMs);
-  while (true) {
-    if (!(nowMs >= 0) && needsTime(base, w, generation, outcome)) return MARKED_NEEDS_TIME;
-    const state = stateOf(w);
-    if (generation != generationOf(w) || state == OPEN || (state == HALF_OPEN && inFlightOf(w) == 0)) {
-      // Another thread changed the state since the ticket was marked.
-      if (outcome == THROTTLED && state != CLOSED) raiseFloor(base, openingOf(w), now + pauseMs(base, throttledMs));
-      return stale(slot);
-    }
-    let next = w;
-    let reason: u32 = 0;
-    let detail: f64 = 0;
-    if (outcome == FAILURE) {
-      const failed = w + (failuresOf(w) < FAILURES_MAX ? FAILURES_ONE : 0);
-      if (state == HALF_OPEN) {
-        // Only a probe by cooldown that fails makes the next one wait longer; one by attempt leaves the deadline alone.
-        const longer = wayOf(w) == BY_COOLDOWN && levelOf(w) < LEVEL_MAX ? levelOf(w) + 1 : levelOf(w);
-        next = begin(failed, OPEN, wayOf(w), longer);
-        reason = PROBE_FAILED;
-      } else if (failuresOf(failed) >= load<u32>(base, FAILURE_THRESHOLD)) {
-        next = begin(failed, OPEN, BY_COOLDOWN, 0);
-        reason = FAILED_OFTEN;
-        detail = <f64>failuresOf(failed);
-      } else next = failed;
-    } else if (outcome == THROTTLED) {
-      const pause = pauseMs(base, throttledMs);
-      next = begin(w, OPEN, state == CLOSED ? BY_THROTTLE : BY_ATTEMPT, levelOf(w));
-      raiseFloor(base, openingOf(next), now + pause);
-      reason = PAUSE_ASKED;
-      detail = <f64>pause;
-    } else if (state == HALF_OPEN) {
-      next = w - IN_FLIGHT_ONE;
-      if (outcome == SUCCESS) {
-        next += OK_ONE;
-        if (okOf(w) + 1 >= load<u32>(base, SUCCESS_THRESHOLD)) {
-          next = begin(w, CLOSED, BY_ATTEMPT, 0);
-          reason = PROBE_SUCCEEDED;
-          detail = <f64>(okOf(w) + 1);
-        }
-      }
-    } else if (outcome == SUCCESS) next = w & ~FAILURES_MASK;
-
-    const seen = next == w ? w : swing(base, w, next);
-    if (seen != w) {
-      w = seen;
-      continue;
-    }
-    count(slot, SUCCESS_COUNT + outcome);
-    if (generationOf(next) == generation) {
-      if (state == HALF_OPEN) renewLease(base, w, now); // the episode has reported
-      return APPLIED;
-    }
-    if (stateOf(next) == OPEN) probeDeadline(base, next, now);
-    store<i32>(slot, 0, TOLD);
-    tell(slot, w, next, reason, detail);
-    return APPLIED | TOLD_FLAG;
-  }
-  return STALE; // never reached: the loop ends by returning
-}
-
-function duplicate(slot: usize): i32 {
-  count(slot, DUPLICATE_COUNT);
-  return DUPLICATE;
-}
-
-function stale(slot: usize): i32 {
-  count(slot, STALE_COUNT);
-  return STALE;
-}
-
-/** The pause that a backend asked for, as far as we follow it. Anything but a number of milliseconds is no pause. */
-function pauseMs(base: usize, throttledMs: f64): u64 {
-  if (!(throttledMs > 0)) return 0;
-  return <u64>ceil<f64>(min<f64>(throttledMs, load<f64>(base, THROTTLE_MAX_MS)));
+/** Lets a call through. */
+function pass(base: usize, slot: usize, attachment: u32, w: u64, nowMs: u64): f64 {
+  if ((load<u32>(base, RULES) & TIMED) != 0) start(base, attachment, load<u64>(slot, ISSUED), nowMs);
+  if (stateOf(w) != CLOSED) tape(base, generationOf(w), nowMs, PROBE_KIND, 0, 0);
+  return issue(slot, attachment, w);
 }
 
 /** This call's number among those that asked since the circuit opened, from 0; -1 when they are not counted. */
 function countAttempt(base: usize, w: u64): i64 {
-  if (load<u32>(base, PROBE_EVERY_NTH) == 0) return -1;
+  if (load<f64>(base, PROBE_EVERY_NTH) == 0) return -1;
   let a = atomic.load<u64>(base, ATTEMPTS);
   while (!isLater(ownerOf(a), openingOf(w), OPENING_MAX)) {
     const attempt: u64 = ownerOf(a) == openingOf(w) ? msOf(a) : 0;
@@ -310,29 +152,215 @@ function countAttempt(base: usize, w: u64): i64 {
   return -1; // `w` is of an opening that is over: this call is refused as it would have been then
 }
 
-/** The word of the next generation: `w` in another state, with nothing in flight. From closed it begins an opening. */
-function begin(w: u64, state: u64, way: u64, level: u64): u64 {
-  let opening = openingOf(w);
-  if (stateOf(w) == CLOSED) opening = (opening + 1) & OPENING_MAX;
-  let next = w & ~(STATE_MASK | IN_FLIGHT_MASK | OK_MASK | GENERATION_MASK | WAY_MASK | LEVEL_MASK | OPENING_MASK);
-  if (state == CLOSED) next &= ~FAILURES_MASK;
-  return next | state | (((generationOf(w) + 1) & GENERATION_MAX) << GENERATION_SHIFT) | (way << WAY_SHIFT) |
-    (level << LEVEL_SHIFT) | (opening << OPENING_SHIFT);
+/**
+ * Records the most usual of all results: a success while the circuit is closed, has no failures to forget and times no calls. Answers
+ * APPLIED, NEEDS_TIME_ENTERED, or NOT_USUAL when it did nothing because `record` has to look closer.
+ */
+export function recordUsual(base: usize, attachment: u32, permit: f64): i32 {
+  const bits = reinterpret<u64>(permit);
+  const w = atomic.load<u64>(base, WORD);
+  const generation = bits >> PERMIT_GENERATION_SHIFT & GENERATION_MAX;
+  const closed = CLOSED | (generation << GENERATION_SHIFT);
+  const rules = load<u32>(base, RULES);
+  if ((w & (STATE_MASK | FAILURES_MASK | GENERATION_MASK)) != closed || (rules & ~COUNT_WINDOW) != 0) return NOT_USUAL;
+  if (attachment >= ATTACHMENTS_MAX || !isPermit(bits)) return NOT_USUAL;
+  const issuer = slotOf(base, <u32>(bits >> ATTACHMENT_SHIFT) & (ATTACHMENTS_MAX - 1));
+  if (mark(issuer, bits & TICKET_MAX) != FIRST) return NOT_USUAL; // found again by `record`, which counts it
+  if (rules != 0) {
+    enterCount(base, generation, 0);
+    if (countVerdict(base, generation) != 0) return NEEDS_TIME_ENTERED;
+  }
+  count(slotOf(base, attachment), SUCCESS_COUNT);
+  return APPLIED;
 }
 
-/** The one door: W changes here or nowhere. Answers what W was, which is `w` exactly when it changed. */
+/**
+ * Records what became of a call. `throttledMs` counts only with THROTTLED; a negative `time` is one not yet read. `progress` is how
+ * far an earlier call came that answered NEEDS_TIME_UNMARKED or one of the next two: 0 for the first of them, which is also where all begin.
+ */
+export function record(
+  base: usize, attachment: u32, permit: f64, outcome: i32, throttledMs: f64, time: f64, progress: i32,
+): i32 {
+  if (attachment >= ATTACHMENTS_MAX) return STALE; // detached
+  const slot = slotOf(base, attachment);
+  const bits = reinterpret<u64>(permit);
+  if (!isPermit(bits)) return stale(slot);
+  const generation = bits >> PERMIT_GENERATION_SHIFT & GENERATION_MAX;
+  const w = atomic.load<u64>(base, WORD);
+  const knowsTime = time >= 0;
+  const needs = needsTime(base, w, generation, outcome);
+  if (!knowsTime && needs != NO_TIME) return (NEEDS_TIME_UNMARKED + progress) | needs;
+
+  const from = <u32>(bits >> ATTACHMENT_SHIFT) & (ATTACHMENTS_MAX - 1);
+  const ticket = bits & TICKET_MAX;
+  const nowMs = wholeMs(time);
+  const isTimed = knowsTime && (load<u32>(base, RULES) & TIMED) != 0;
+  const tookMs = isTimed ? latencyMs(base, from, ticket, nowMs) : 0;
+  if (progress == 0) {
+    // A result that comes too late leaves its ticket as it is.
+    if (generation != generationOf(w)) {
+      if (isMarked(slotOf(base, from), ticket)) return duplicate(slot);
+      return late(base, slot, w, generation, outcome, throttledMs, nowMs, tookMs);
+    }
+    const first = mark(slotOf(base, from), ticket);
+    if (first == AGAIN) return duplicate(slot);
+    if (first != FIRST) return stale(slot);
+  }
+  return apply(base, slot, generation, outcome, tookMs, throttledMs, knowsTime, nowMs, progress);
+}
+
+/** Which time recording `outcome` in the circuit `w` may take. */
 // @ts-ignore: decorator
-@inline function swing(base: usize, w: u64, next: u64): u64 {
-  return atomic.cmpxchg<u64>(base, w, next, WORD);
+@inline function needsTime(base: usize, w: u64, generation: u64, outcome: i32): i32 {
+  const rules = load<u32>(base, RULES);
+  if (outcome == THROTTLED || (rules & TAPE) != 0) return EXACT_TIME;
+  if (generation != generationOf(w)) return NO_TIME;
+  if (stateOf(w) != CLOSED) return EXACT_TIME;
+  if (outcome == IGNORED) return NO_TIME;
+  if ((rules & SLOW_CALLS) != 0) return EXACT_TIME;
+  if (outcome == SUCCESS) return (rules & TIME_WINDOW) != 0 ? COARSE_FLAG : NO_TIME;
+  return (rules & WINDOWS) != 0 || failuresOf(w) + 1 >= <u64>load<f64>(base, FAILURE_THRESHOLD) ? EXACT_TIME : NO_TIME;
 }
 
-/** Leaves word of a change of state for the caller to tell its listeners, and counts it. */
-function tell(slot: usize, from: u64, to: u64, reason: u32, detail: f64): void {
-  const index = load<i32>(slot, TOLD);
-  assert(index < 2); // one call changes the state at most twice: a void lease, then a probe in its place
-  const place = slot + TOLD_FIRST + (<usize>index << 4);
-  store<f64>(place, <f64>(<u32>generationOf(to) << 8 | <u32>stateOf(from) << 6 | <u32>stateOf(to) << 4 | reason));
-  store<f64>(place, detail, 8);
-  store<i32>(slot, index + 1, TOLD);
-  count(slot, stateOf(to) == OPEN ? OPENED_COUNT : stateOf(to) == CLOSED ? CLOSED_COUNT : HALF_OPENED_COUNT);
+/** Lets the first result of a call have its effect on the circuit as it is now. */
+function apply(
+  base: usize, slot: usize, generation: u64, outcome: i32, tookMs: u32, throttledMs: f64, knowsTime: bool, nowMs: u64, progress: i32,
+): i32 {
+  const isSlow = (load<u32>(base, RULES) & SLOW_CALLS) != 0 && <f64>tookMs >= load<f64>(base, SLOW_CALL_MS);
+  let hasEntered = progress == NEEDS_TIME_ENTERED - NEEDS_TIME_UNMARKED;
+  while (true) {
+    const w = atomic.load<u64>(base, WORD);
+    const isAwaited = stateOf(w) == CLOSED || (stateOf(w) == HALF_OPEN && inFlightOf(w) > 0);
+    if (generation != generationOf(w) || !isAwaited) return late(base, slot, w, generation, outcome, throttledMs, nowMs, tookMs);
+    if (!knowsTime && needsTime(base, w, generation, outcome) != NO_TIME) return hasEntered ? NEEDS_TIME_ENTERED : NEEDS_TIME_MARKED;
+    let answer = OVERTAKEN;
+    if (stateOf(w) == HALF_OPEN) answer = applyToProbes(base, slot, w, outcome, isSlow, tookMs, throttledMs, nowMs);
+    else {
+      if (!hasEntered && outcome <= FAILURE) enter(base, generation, outcome, isSlow, nowMs);
+      hasEntered = true;
+      answer = applyToClosed(base, slot, w, outcome, throttledMs, knowsTime, nowMs);
+    }
+    if (answer == OVERTAKEN) continue;
+    if (answer != NEEDS_TIME_ENTERED) tape(base, generation, nowMs, <u64>outcome, tookMs, wholeMs(ceil<f64>(throttledMs)));
+    return answer;
+  }
+}
+
+/** The result of a call while the circuit is closed. */
+function applyToClosed(base: usize, slot: usize, w: u64, outcome: i32, throttledMs: f64, knowsTime: bool, nowMs: u64): i32 {
+  const mayOpen = modeOf(w) != FORCED_CLOSED;
+  if (outcome == THROTTLED && mayOpen) {
+    const pause = pauseMs(base, throttledMs);
+    const opened = begin(w, OPEN, BY_THROTTLE, levelOf(w));
+    raiseFloor(base, openingOf(opened), nowMs + pause);
+    return turn(base, slot, outcome, w, opened, PAUSE_ASKED, <f64>pause, 0, nowMs);
+  }
+  let next = w;
+  if (outcome == SUCCESS) next &= ~FAILURES_MASK;
+  if (outcome == FAILURE && failuresOf(w) < FAILURES_MAX) next += FAILURES_ONE;
+  if (outcome <= FAILURE && mayOpen) {
+    const failures = failuresOf(next);
+    if (outcome == FAILURE && failures >= <u64>load<f64>(base, FAILURE_THRESHOLD)) {
+      return turn(base, slot, outcome, w, begin(next, OPEN, BY_COOLDOWN, 0), FAILED_OFTEN, <f64>failures, 0, nowMs);
+    }
+    const verdict = windowVerdict(base, generationOf(w), nowMs);
+    if (verdict != 0) {
+      if (!knowsTime) return NEEDS_TIME_ENTERED;
+      const bad = <f64>(verdict >> VERDICT_BAD_SHIFT & VERDICT_MASK);
+      const calls = <f64>(verdict & VERDICT_MASK);
+      return turn(base, slot, outcome, w, begin(next, OPEN, BY_COOLDOWN, 0), verdict >> VERDICT_REASON_SHIFT, bad, calls, nowMs);
+    }
+  }
+  if (next != w && swing(base, w, next) != w) return OVERTAKEN;
+  return applied(slot, outcome, knowsTime, nowMs);
+}
+
+/** The result of a probe. */
+function applyToProbes(
+  base: usize, slot: usize, w: u64, outcome: i32, isSlow: bool, tookMs: u32, throttledMs: f64, nowMs: u64,
+): i32 {
+  if (outcome == THROTTLED) {
+    const pause = pauseMs(base, throttledMs);
+    raiseFloor(base, openingOf(w), nowMs + pause);
+    return turn(base, slot, outcome, w, begin(w, OPEN, BY_ATTEMPT, levelOf(w)), PAUSE_ASKED, <f64>pause, 0, nowMs);
+  }
+  if (outcome == FAILURE || (outcome == SUCCESS && isSlow)) {
+    const failed = w + (outcome == FAILURE && failuresOf(w) < FAILURES_MAX ? FAILURES_ONE : 0);
+    // Only a probe by cooldown that fails makes the next one wait longer; one by attempt leaves the deadline alone.
+    const longer = wayOf(w) == BY_COOLDOWN && levelOf(w) < LEVEL_MAX ? levelOf(w) + 1 : levelOf(w);
+    const reason = outcome == FAILURE ? PROBE_FAILED : PROBE_SLOW;
+    return turn(base, slot, outcome, w, begin(failed, OPEN, wayOf(w), longer), reason, <f64>tookMs, 0, nowMs);
+  }
+  let next = w - IN_FLIGHT_ONE;
+  if (outcome == SUCCESS) {
+    const succeeded = okOf(w) + 1;
+    if (succeeded >= <u64>load<f64>(base, SUCCESS_THRESHOLD)) {
+      return turn(base, slot, outcome, w, begin(w, CLOSED, BY_ATTEMPT, 0), PROBE_SUCCEEDED, <f64>succeeded, 0, nowMs);
+    }
+    next += OK_ONE;
+  }
+  if (swing(base, w, next) != w) return OVERTAKEN;
+  renewLease(base, w, nowMs); // the episode has reported
+  return applied(slot, outcome, true, nowMs);
+}
+
+/** Changes the state because of a result. */
+function turn(
+  base: usize, slot: usize, outcome: i32, w: u64, next: u64, reason: u64, detail: f64, second: f64, nowMs: u64,
+): i32 {
+  tellNothing(slot);
+  if (change(base, slot, w, next, reason, detail, second, nowMs) != CHANGED) return OVERTAKEN;
+  return applied(slot, outcome, true, nowMs) | TOLD_FLAG;
+}
+
+function applied(slot: usize, outcome: i32, knowsTime: bool, nowMs: u64): i32 {
+  count(slot, SUCCESS_COUNT + outcome);
+  if (outcome == SUCCESS && knowsTime) saw(slot, <f64>nowMs);
+  return APPLIED;
+}
+
+/** A result of an earlier generation: too late to say how the backend is, not too late to say when it wants to be asked again. */
+function late(
+  base: usize, slot: usize, w: u64, generation: u64, outcome: i32, throttledMs: f64, nowMs: u64, tookMs: u32,
+): i32 {
+  const wasLetThrough = generation == generationOf(w) || isLater(generationOf(w), generation, GENERATION_MAX);
+  if (outcome == THROTTLED && stateOf(w) != CLOSED && wasLetThrough) {
+    raiseFloor(base, openingOf(w), nowMs + pauseMs(base, throttledMs));
+  }
+  tape(base, generationOf(w), nowMs, STALE_KIND | outcome, tookMs, wholeMs(ceil<f64>(throttledMs)));
+  return stale(slot);
+}
+
+function stale(slot: usize): i32 {
+  count(slot, STALE_COUNT);
+  return STALE;
+}
+
+function duplicate(slot: usize): i32 {
+  count(slot, DUPLICATE_COUNT);
+  return DUPLICATE;
+}
+
+/** The pause that a backend asked for, as far as we follow it. Anything but a number of milliseconds is no pause. */
+function pauseMs(base: usize, throttledMs: f64): u64 {
+  if (!(throttledMs > 0)) return 0;
+  return <u64>ceil<f64>(min<f64>(throttledMs, load<f64>(base, THROTTLE_MAX_MS)));
+}
+
+// @ts-ignore: decorator
+@inline function enter(base: usize, generation: u64, outcome: i32, isSlow: bool, nowMs: u64): void {
+  const rules = load<u32>(base, RULES);
+  if ((rules & WINDOWS) == 0) return;
+  const call = (outcome == FAILURE ? ENTERS_FAILED : 0) | (isSlow ? ENTERS_SLOW : 0);
+  if ((rules & COUNT_WINDOW) != 0) enterCount(base, generation, call);
+  if ((rules & TIME_WINDOW) != 0) enterTime(base, generation, nowMs, call);
+}
+
+// @ts-ignore: decorator
+@inline function windowVerdict(base: usize, generation: u64, nowMs: u64): u64 {
+  const rules = load<u32>(base, RULES);
+  let verdict: u64 = 0;
+  if ((rules & COUNT_WINDOW) != 0) verdict = countVerdict(base, generation);
+  if (verdict == 0 && (rules & TIME_WINDOW) != 0) verdict = timeVerdict(base, generation, nowMs);
+  return verdict;
 }

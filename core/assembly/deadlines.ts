@@ -67,7 +67,7 @@ export function cooldownMs(base: usize, generation: u64, level: u64): u64 {
   const backoff = load<f64>(base, COOLDOWN_BACKOFF);
   let ms = load<f64>(base, COOLDOWN_MS);
   for (let i: u64 = 0; i < level && ms < longest; i++) ms *= backoff;
-  const luck = spread(load<u32>(base, SEED), <u32>generation); // 0 <= luck < 1
+  const luck = spread(<u32>load<f64>(base, SEED), <u32>generation); // 0 <= luck < 1
   ms = floor<f64>(min<f64>(ms, longest) * (1 + load<f64>(base, COOLDOWN_JITTER) * (2 * luck - 1)) + 0.5);
   return <u64>max<f64>(1, min<f64>(ms, longest));
 }
@@ -92,8 +92,8 @@ function install(address: usize, d: u64, next: u64, ownerMax: u64): u64 {
   return msOf(d);
 }
 
-/** Puts `next` in its place unless what stands there is newer, or of the same owner and not earlier. */
-function raise(address: usize, next: u64, ownerMax: u64): void {
+/** Puts `next` in its place unless what stands there is of a newer owner, or of the same one and not less. */
+export function raise(address: usize, next: u64, ownerMax: u64): void {
   let d = atomic.load<u64>(address);
   while (!isLater(ownerOf(d), ownerOf(next), ownerMax)) {
     if (ownerOf(d) == ownerOf(next) && msOf(d) >= msOf(next)) return;

@@ -1,8 +1,14 @@
 // All that the module shows. Numbers cross as i32 or f64; a u64 would cross as a BigInt, at ten times the price.
 
-export { ABI_VERSION, ATTACHMENTS_MAX, BREAKER_BYTES } from "./layout";
-export { claim, release } from "./tickets";
-export { acquire, acquireInTime, init, isBreaker, record, recordUsual } from "./breaker";
+export { ABI_VERSION, ATTACHMENTS_MAX, BREAKER_BYTES, NAME, NAME_BYTES_MAX, ORIGIN } from "./layout";
+export { applySettings, bytesOf, init, isBreaker, setSetting, setting } from "./settings";
+export { claim, lend } from "./tickets";
+export { acquire, acquireInTime, record, recordUsual } from "./breaker";
+export { detach, hold, letGo, reclaim, setMode } from "./modes";
 export {
-  consecutiveFailures, counter, generation, probesInFlight, retryAfterMs, state, throttledMs, told, toldCount, toldDetail,
+  consecutiveFailures, counter, generation, last, lastPlace, lastSuccessMs, mode, openedAtMs, probesInFlight, retryAfterMs, state,
+  throttledMs, told, toldCount,
 } from "./readings";
+export { attempts, cooldownLeftMs, lastingState, level, pauseLeftMs, restore } from "./restore";
+export { countWindowCall, countWindowCalls, enterCountCall, enterTimeCounts, timeWindowCount } from "./window";
+export { tapeNext } from "./tape";

@@ -1,8 +1,8 @@
 // Who calls, and which call it was: attachments, and the tickets by which a result is known to be the first for its call.
 
 import {
-  ATTACHMENT_SHIFT, ATTACHMENTS_MAX, CLAIMED, generationOf, HIGHEST, ISSUED, PERMIT_EXPONENT, PERMIT_EXPONENT_SHIFT, PERMIT_GENERATION_SHIFT, TICKET_MAX,
-  TICKET_WORDS_MASK, TICKETS, TICKETS_REMEMBERED,
+  ATTACHMENT_SHIFT, ATTACHMENTS_MAX, CLAIMED, generationOf, HIGHEST, ISSUED, OWNER, OWNERS, PERMIT_EXPONENT, PERMIT_EXPONENT_SHIFT,
+  PERMIT_GENERATION_SHIFT, slotOf, TICKET_MAX, TICKET_WORDS_MASK, TICKETS, TICKETS_REMEMBERED,
 } from "./layout";
 
 /** What `mark` says of a ticket. */
@@ -10,13 +10,22 @@ export const FIRST: i32 = 0;
 export const UNKNOWN: i32 = 1; // never issued, or too long ago to tell
 export const AGAIN: i32 = 2;
 
-/** Takes a free attachment, or answers -1 when all are taken. Changes nothing else: who joins resets nothing. */
-export function claim(base: usize): i32 {
+/** The number of a handle that is lent to a worker. */
+export function lend(base: usize): u32 {
+  return atomic.add<u32>(base, 1, OWNERS) + 1;
+}
+
+/**
+ * Takes a free attachment for who was lent `owner`, or answers -1 when all are taken. Changes nothing else: who joins resets
+ * nothing.
+ */
+export function claim(base: usize, owner: u32): i32 {
   for (let index: u32 = 0; index < ATTACHMENTS_MAX; index++) {
     const word = base + CLAIMED + ((index >> 5) << 2);
     const bit: u32 = 1 << (index & 31);
     if ((atomic.load<u32>(word) & bit) != 0) continue;
     if ((atomic.or<u32>(word, bit) & bit) != 0) continue; // another thread was first
+    atomic.store<u32>(slotOf(base, index), owner, OWNER);
     let highest = atomic.load<u32>(base, HIGHEST);
     while (highest <= index) {
       const seen = atomic.cmpxchg<u32>(base, highest, index + 1, HIGHEST);

@@ -238,6 +238,8 @@ Deno.test("the counters say what happened", () => {
     closed: 0,
     consecutiveFailures: 3,
     probesInFlight: 0,
+    openedAtMs: 0,
+    lastSuccessMs: 100,
     listenerErrors: 0,
   });
 });
@@ -319,7 +321,7 @@ Deno.test("a clock that answers no number, or steps back, throws nothing and let
 
 Deno.test("a burst of refusals reads the clock once in a while, and never uses a time beyond its turn", async () => {
   const clock = new CountingClock();
-  const burst = new BurstClock(clock);
+  const burst = new BurstClock(clock, 256);
   for (let time = 0; time < 10_000; time++) assert.equal(burst.nowMs(), 0);
   assert.ok(clock.readCount < 100, `${clock.readCount} readings`);
   clock.ms = 1_000;
@@ -335,7 +337,7 @@ Deno.test("a burst of refusals reads the clock once in a while, and never uses a
 
 Deno.test("a program that never lets go of its thread sees time pass all the same", () => {
   const clock = new CountingClock();
-  const burst = new BurstClock(clock);
+  const burst = new BurstClock(clock, 256);
   for (let time = 0; time < 100; time++) burst.nowMs();
   clock.ms = 1_000;
   let asked = 0;

@@ -1,0 +1,126 @@
+// What an operator wants of the circuit, whatever its calls come to.
+//
+//   auto            the machine decides
+//   metrics_only    the machine decides, and nobody obeys: every call passes
+//   forced_closed   every call passes, whatever comes of it
+//   forced_open     no call passes                        ┐ shut: the state is open, no probe, until another mode
+//   disabled        no call passes, and that is no alarm  ┘ is set; then the circuit goes on from where it was
+//
+// MODES keeps the mode that was set and how many hold the circuit open; W keeps the mode that follows from these. Both are changed
+// one after the other, so whoever finds the circuit shut looks into MODES whether it still should be.
+
+import {
+  ATTACHMENTS_MAX, AUTO, CLAIMED, CLOSED, DISABLED, FORCED_CLOSED, FORCED_OPEN, generationOf, HIGHEST, HOLDS, MODE_MASK, MODE_SHIFT,
+  modeOf, MODES, OK_MASK, OK_ONE, OPEN, OWNER, slotOf, stateOf, WORD, BY_ATTEMPT, levelOf,
+} from "./layout";
+import { begin, change, CHANGED } from "./transitions";
+import { MODE_KIND, tape } from "./tape";
+import { MODE_CHANGED, tellNothing } from "./told";
+import { release } from "./tickets";
+import { wholeMs } from "./deadlines";
+
+const SET_MASK: u32 = 0xff;
+const HOLD_ONE: u32 = 1 << 8;
+
+/** In probesOk of a circuit that is shut: it was closed before. */
+export const WAS_CLOSED: u64 = OK_ONE;
+
+/** True when W lets no call through because of its mode. */
+// @ts-ignore: decorator
+@inline export function isShut(mode: u64): bool { return mode == FORCED_OPEN || mode == DISABLED; }
+
+/** Sets the mode that rules while nobody holds the circuit open. */
+export function setMode(base: usize, attachment: u32, mode: u32, nowMs: f64): void {
+  if (attachment >= ATTACHMENTS_MAX) return; // detached
+  let seen = atomic.load<u32>(base, MODES);
+  for (let before = seen; ; seen = before) {
+    before = atomic.cmpxchg<u32>(base, seen, (seen & ~SET_MASK) | mode, MODES);
+    if (before == seen) break;
+  }
+  tellNothing(slotOf(base, attachment));
+  settle(base, slotOf(base, attachment), wholeMs(nowMs));
+}
+
+/** Holds the circuit open, once more. */
+export function hold(base: usize, attachment: u32, nowMs: f64): void {
+  if (attachment >= ATTACHMENTS_MAX) return;
+  const slot = slotOf(base, attachment);
+  atomic.add<u32>(slot, 1, HOLDS);
+  atomic.add<u32>(base, HOLD_ONE, MODES);
+  tellNothing(slot);
+  settle(base, slot, wholeMs(nowMs));
+}
+
+/** Lets go of one hold of an attachment. */
+export function letGo(base: usize, attachment: u32, nowMs: f64): void {
+  if (attachment >= ATTACHMENTS_MAX) return;
+  const slot = slotOf(base, attachment);
+  tellNothing(slot);
+  if (load<u32>(slot, HOLDS) == 0) return;
+  atomic.sub<u32>(slot, 1, HOLDS);
+  atomic.sub<u32>(base, HOLD_ONE, MODES);
+  settle(base, slot, wholeMs(nowMs));
+}
+
+/** Gives an attachment back, with all that it holds. */
+export function detach(base: usize, attachment: u32, nowMs: f64): void {
+  if (attachment >= ATTACHMENTS_MAX) return;
+  tellNothing(slotOf(base, attachment));
+  giveBack(base, attachment, slotOf(base, attachment), wholeMs(nowMs));
+}
+
+/** Gives back what was attached by a lent handle whose worker is gone, and answers how many that were. */
+export function reclaim(base: usize, attachment: u32, owner: u32, nowMs: f64): i32 {
+  if (attachment >= ATTACHMENTS_MAX) return 0;
+  const slot = slotOf(base, attachment);
+  tellNothing(slot);
+  let reclaimed = 0;
+  for (let other: u32 = 0; other < atomic.load<u32>(base, HIGHEST); other++) {
+    const isClaimed = (atomic.load<u32>(base + CLAIMED + ((other >> 5) << 2)) >> (other & 31) & 1) != 0;
+    if (!isClaimed || atomic.load<u32>(slotOf(base, other), OWNER) != owner) continue;
+    giveBack(base, other, slot, wholeMs(nowMs));
+    reclaimed++;
+  }
+  return reclaimed;
+}
+
+/** Gives `attachment` back; `slot` is the caller's, who is told when that opens the way. */
+function giveBack(base: usize, attachment: u32, slot: usize, nowMs: u64): void {
+  const holds = atomic.xchg<u32>(slotOf(base, attachment), 0, HOLDS);
+  if (holds > 0) {
+    atomic.sub<u32>(base, holds * HOLD_ONE, MODES);
+    settle(base, slot, nowMs);
+  }
+  release(base, attachment);
+}
+
+/** Brings W in line with MODES; true when it had to. Whoever changes MODES again meanwhile settles that. */
+export function settle(base: usize, slot: usize, nowMs: u64): bool {
+  while (true) {
+    const mode = wantedMode(atomic.load<u32>(base, MODES));
+    const w = atomic.load<u64>(base, WORD);
+    if (modeOf(w) == mode) return false;
+    const next = inMode(w, mode);
+    if (change(base, slot, w, next, MODE_CHANGED, <f64>mode, <f64>modeOf(w), nowMs) != CHANGED) continue;
+    tape(base, generationOf(w), nowMs, MODE_KIND, 0, mode);
+    return true;
+  }
+}
+
+// @ts-ignore: decorator
+@inline function wantedMode(modes: u32): u64 {
+  return modes >= HOLD_ONE ? FORCED_OPEN : <u64>(modes & SET_MASK);
+}
+
+/** The word of `w` in another mode. Unless only the name changes, results of calls that are out count no more. */
+function inMode(w: u64, mode: u64): u64 {
+  const before = modeOf(w);
+  let next = w;
+  if (isShut(mode)) {
+    if (!isShut(before)) next = begin(w, OPEN, BY_ATTEMPT, levelOf(w)) | (stateOf(w) == CLOSED ? WAS_CLOSED : 0);
+  } else if (mode == FORCED_CLOSED || before == FORCED_CLOSED) next = begin(w, CLOSED, BY_ATTEMPT, 0);
+  else if (isShut(before)) {
+    next = (w & OK_MASK) == WAS_CLOSED ? begin(w, CLOSED, BY_ATTEMPT, 0) : begin(w, OPEN, BY_ATTEMPT, levelOf(w));
+  }
+  return (next & ~MODE_MASK) | (mode << MODE_SHIFT);
+}

@@ -1,0 +1,303 @@
+// What the calls of a closed circuit came to lately: the last so many, or those of the last so many milliseconds.
+//
+// Both windows belong to a generation, which stands in each of their words: a circuit that closes again finds all words of
+// another generation, and so begins clean without a reset that could be lost half-way.
+//
+// The count window is a row of pages, numbered from 0 in each generation, of which the ring PAGES keeps the last 128:
+//
+//   a page   generation:20 | number:12 | count:4 | failed:14 | slow:14     one bit for each of its `count` calls, first call lowest
+//   HEAD     generation:20 | number:44                                     the page that is being filled
+//
+// A call enters by one compare-and-swap of a page, which gives it its place and its bits at once: no thread ever sees a place
+// without them. HEAD follows, by whoever finds its page full. (A thread that slept while others entered exactly 57 344 calls would
+// overwrite one page, which takes 14 calls out of a window.)
+//
+// The time window is a row of buckets, each a tenth of it long, of which the ring BUCKETS keeps the last 16:
+//
+//   a bucket   calls, failed, slow, each: generation:8 | lap:32 | count:24     the lap is the bucket's number / 16
+
+import {
+  ATTACHMENTS_MAX, BUCKETS, COUNT_BAD, COUNT_WINDOW_SIZE, deadlineWord, FAILURE_RATIO, GENERATION_MAX, generationOf, HEAD, HIGHEST,
+  MINIMUM_CALLS, msOf, ownerOf, PAGES, RULES, SLOW_CALL_RATIO, SLOW_CALLS, STARTS, STARTS_SHIFT, TICKETS_REMEMBERED, TIME_BAD,
+  TIME_WINDOW_MS, WORD,
+} from "./layout";
+import { isLater, raise, wholeMs } from "./deadlines";
+import { COUNT_FAILED, COUNT_SLOW, TIME_FAILED, TIME_SLOW } from "./told";
+
+const PAGES_MASK: u64 = 127;
+const PAGE_CALLS: u64 = 14;
+const PAGE_TAG_SHIFT: u64 = 32;
+const PAGE_NUMBER_MAX: u64 = 0xfff;
+const COUNT_SHIFT: u64 = 28;
+const COUNT_ONE: u64 = 1 << COUNT_SHIFT;
+const COUNT_MAX: u64 = 0xf;
+const PAGE_FAILED_SHIFT: u64 = 14;
+const CALLS_MASK: u64 = (1 << PAGE_CALLS) - 1;
+
+const TENTHS: u64 = 10;
+const BUCKETS_MASK: u64 = 15;
+const BUCKET_SHIFT: usize = 5;
+const LAP_SHIFT: u64 = 4;
+const LAP_MAX: u64 = 0xffffffff;
+const KEY_SHIFT: u64 = 24;
+const KEY_GENERATION_SHIFT: u64 = 32;
+const KEY_GENERATION_MAX: u64 = 0xff;
+const BUCKET_COUNT_MAX: u64 = 0xffffff;
+
+// In a bucket.
+const CALLS: usize = 0;
+const FAILED: usize = 8;
+const SLOW: usize = 16;
+
+/** What a window says when it opens the circuit: reason:8 | bad calls:28 | calls:28. 0 when it does not. */
+export const VERDICT_REASON_SHIFT: u64 = 56;
+export const VERDICT_BAD_SHIFT: u64 = 28;
+export const VERDICT_MASK: u64 = 0xfffffff;
+
+/** How a call comes into a window: bits. */
+export const ENTERS_FAILED: u64 = 1;
+export const ENTERS_SLOW: u64 = 2;
+
+/** Enters a call of a closed generation into the count window. */
+export function enterCount(base: usize, generation: u64, call: u64): void {
+  const bits = ((call & ENTERS_FAILED) << PAGE_FAILED_SHIFT) | (call >> 1);
+  while (true) {
+    const head = atomic.load<u64>(base, HEAD);
+    if (isLater(ownerOf(head), generation, GENERATION_MAX)) return; // the generation is over
+    const number = ownerOf(head) == generation ? msOf(head) : 0;
+    const address = base + PAGES + (<usize>(number & PAGES_MASK) << 3);
+    const tag = (generation << 12) | (number & PAGE_NUMBER_MAX);
+    const page = atomic.load<u64>(address);
+    const isTurned = page >> PAGE_TAG_SHIFT == tag;
+    const calls = isTurned ? countOf(page) : 0;
+    if (ownerOf(head) != generation) {
+      atomic.cmpxchg<u64>(base, head, deadlineWord(generation, 0), HEAD);
+      continue;
+    }
+    if (calls == PAGE_CALLS) {
+      atomic.cmpxchg<u64>(base, head, deadlineWord(generation, number + 1), HEAD);
+      continue;
+    }
+    const next = ((isTurned ? page : tag << PAGE_TAG_SHIFT) + COUNT_ONE) | (bits << calls);
+    if (atomic.cmpxchg<u64>(address, page, next) != page) continue;
+    if (call != 0) raise(base + COUNT_BAD, deadlineWord(generation, number * PAGE_CALLS + calls), GENERATION_MAX);
+    return;
+  }
+}
+
+/** What the count window says of a closed generation. */
+export function countVerdict(base: usize, generation: u64): u64 {
+  const size = <u64>load<f64>(base, COUNT_WINDOW_SIZE);
+  const bad = atomic.load<u64>(base, COUNT_BAD);
+  if (ownerOf(bad) != generation) return 0; // nothing bad has happened
+  const head = atomic.load<u64>(base, HEAD);
+  if (ownerOf(head) != generation) return 0;
+  if (msOf(bad) + size < msOf(head) * PAGE_CALLS) return 0; // nor lately
+  let calls: u64 = 0;
+  let failed: u64 = 0;
+  let slow: u64 = 0;
+  for (let number = <i64>msOf(head); number >= 0 && calls < size; number--) {
+    const page = pageAt(base, generation, <u64>number);
+    if (page == 0 && <u64>number != msOf(head)) break;
+    const count = countOf(page);
+    const taken = min<u64>(count, size - calls);
+    const mask = ((<u64>1 << taken) - 1) << (count - taken);
+    failed += popcnt<u64>(page >> PAGE_FAILED_SHIFT & CALLS_MASK & mask);
+    slow += popcnt<u64>(page & CALLS_MASK & mask);
+    calls += taken;
+  }
+  return verdict(base, calls, failed, slow, COUNT_FAILED, COUNT_SLOW);
+}
+
+/** How many calls the count window holds. */
+export function countWindowCalls(base: usize): u32 {
+  const generation = generationOf(atomic.load<u64>(base, WORD));
+  const head = atomic.load<u64>(base, HEAD);
+  if (ownerOf(head) != generation) return 0;
+  const size = <u64>load<f64>(base, COUNT_WINDOW_SIZE);
+  let calls: u64 = 0;
+  for (let number = <i64>msOf(head); number >= 0 && calls < size; number--) {
+    const page = pageAt(base, generation, <u64>number);
+    if (page == 0 && <u64>number != msOf(head)) break;
+    calls += countOf(page);
+  }
+  return <u32>min<u64>(calls, size);
+}
+
+/** The call that entered the count window `age` calls before the last one, as `enterCount` was given it; -1 when it is not there. */
+export function countWindowCall(base: usize, age: u32): i32 {
+  const generation = generationOf(atomic.load<u64>(base, WORD));
+  const head = atomic.load<u64>(base, HEAD);
+  if (ownerOf(head) != generation) return -1;
+  let left = <u64>age;
+  for (let number = <i64>msOf(head); number >= 0; number--) {
+    const page = pageAt(base, generation, <u64>number);
+    if (page == 0 && <u64>number != msOf(head)) return -1;
+    const count = countOf(page);
+    if (left < count) {
+      const place = count - 1 - left;
+      return <i32>((page >> (PAGE_FAILED_SHIFT + place) & 1) | (page >> place & 1) << 1);
+    }
+    left -= count;
+  }
+  return -1;
+}
+
+/** Enters a call as `countWindowCall` gave it. */
+export function enterCountCall(base: usize, call: u32): void {
+  enterCount(base, generationOf(atomic.load<u64>(base, WORD)), call & (ENTERS_FAILED | ENTERS_SLOW));
+}
+
+/** Enters a call of a closed generation into the time window. */
+export function enterTime(base: usize, generation: u64, nowMs: u64, call: u64): void {
+  const bucket = bucketAt(base, nowMs);
+  // The calls first: who reads in between sees a call that did not fail, and not a failure without a call.
+  add(bucketAddress(base, bucket) + CALLS, keyOf(generation, bucket), 1);
+  if ((call & ENTERS_FAILED) != 0) add(bucketAddress(base, bucket) + FAILED, keyOf(generation, bucket), 1);
+  if ((call & ENTERS_SLOW) != 0) add(bucketAddress(base, bucket) + SLOW, keyOf(generation, bucket), 1);
+  if (call != 0) raise(base + TIME_BAD, deadlineWord(generation, nowMs), GENERATION_MAX);
+}
+
+/** What the time window says of a closed generation. */
+export function timeVerdict(base: usize, generation: u64, nowMs: u64): u64 {
+  const bad = atomic.load<u64>(base, TIME_BAD);
+  const bucket = bucketAt(base, nowMs);
+  if (ownerOf(bad) != generation || bucketAt(base, msOf(bad)) + TENTHS <= bucket) return 0; // nothing bad has happened lately
+  const failed = inTime(base, generation, bucket, FAILED);
+  const slow = inTime(base, generation, bucket, SLOW);
+  return verdict(base, inTime(base, generation, bucket, CALLS), failed, slow, TIME_FAILED, TIME_SLOW);
+}
+
+/** What the time window holds of the bucket `age` tenths before now: `which` is 0 for calls, 1 for failed ones, 2 for slow ones. */
+export function timeWindowCount(base: usize, age: u32, which: u32, nowMs: f64): u32 {
+  const generation = generationOf(atomic.load<u64>(base, WORD));
+  const bucket = bucketAt(base, wholeMs(nowMs));
+  if (<u64>age > bucket || which > 2) return 0;
+  return <u32>countIn(base, generation, bucket - age, <usize>which << 3);
+}
+
+/** Enters many calls at once, which happened `age` tenths before now. */
+export function enterTimeCounts(base: usize, age: u32, calls: u32, failed: u32, slow: u32, nowMs: f64): void {
+  const generation = generationOf(atomic.load<u64>(base, WORD));
+  const now = bucketAt(base, wholeMs(nowMs));
+  const bucket = now > age ? now - age : 0; // the beginning of time is early enough
+  const address = bucketAddress(base, bucket);
+  const key = keyOf(generation, bucket);
+  if (calls > 0) add(address + CALLS, key, calls);
+  if (failed > 0) add(address + FAILED, key, failed);
+  if (slow > 0) add(address + SLOW, key, slow);
+  if (failed + slow > 0) raise(base + TIME_BAD, deadlineWord(generation, wholeMs(nowMs)), GENERATION_MAX);
+}
+
+/** Takes up the calls of a time window that was `beforeMs` long into one of the length that is set now, as if they had just been made. */
+export function resizeTimeWindow(base: usize, beforeMs: f64, nowMs: f64): void {
+  const generation = generationOf(atomic.load<u64>(base, WORD));
+  const last = beforeMs > 0 ? wholeMs(nowMs) * TENTHS / <u64>beforeMs : 0;
+  const calls = beforeMs > 0 ? inTime(base, generation, last, CALLS) : 0;
+  const failed = beforeMs > 0 ? inTime(base, generation, last, FAILED) : 0;
+  const slow = beforeMs > 0 ? inTime(base, generation, last, SLOW) : 0;
+  for (let place: usize = 0; place < <usize>(BUCKETS_MASK + 1) << BUCKET_SHIFT; place += 8) {
+    const word = base + BUCKETS + place;
+    let seen = atomic.load<u64>(word);
+    for (let before = atomic.cmpxchg<u64>(word, seen, 0); before != seen; before = atomic.cmpxchg<u64>(word, seen, 0)) seen = before;
+  }
+  if (load<f64>(base, TIME_WINDOW_MS) > 0 && calls > 0) enterTimeCounts(base, 0, <u32>calls, <u32>failed, <u32>slow, nowMs);
+}
+
+/** Empties the count window of the generation that there is. */
+export function forgetCountWindow(base: usize): void {
+  const head = atomic.load<u64>(base, HEAD);
+  // No page of the next ones has a number that is looked for from there.
+  atomic.cmpxchg<u64>(base, head, deadlineWord(ownerOf(head), msOf(head) + PAGES_MASK + 1), HEAD);
+}
+
+/** Forgets when calls began: how long those take that are out now is not known. */
+export function forgetStarts(base: usize): void {
+  const bytes = <usize>min<u32>(load<u32>(base, HIGHEST), ATTACHMENTS_MAX) << STARTS_SHIFT;
+  memory.fill(base + STARTS, 0, bytes);
+}
+
+/** Notes when the call of a ticket began. */
+// @ts-ignore: decorator
+@inline export function start(base: usize, attachment: u32, ticket: u64, nowMs: u64): void {
+  store<u32>(startOf(base, attachment, ticket), <u32>nowMs + 1); // 0 says that it is not known
+}
+
+/** How long the call of a ticket took, in milliseconds below 2^32; 0 when its beginning is not known. */
+export function latencyMs(base: usize, attachment: u32, ticket: u64, nowMs: u64): u32 {
+  const began = load<u32>(startOf(base, attachment, ticket));
+  return began == 0 ? 0 : <u32>nowMs + 1 - began;
+}
+
+// @ts-ignore: decorator
+@inline function startOf(base: usize, attachment: u32, ticket: u64): usize {
+  return base + STARTS + (<usize>attachment << STARTS_SHIFT) + (<usize>(ticket & (TICKETS_REMEMBERED - 1)) << 2);
+}
+
+function verdict(base: usize, calls: u64, failed: u64, slow: u64, reasonFailed: u64, reasonSlow: u64): u64 {
+  if (<f64>calls < load<f64>(base, MINIMUM_CALLS)) return 0;
+  // Divided, for then 7 of 100 calls are the very number that a setting of 0.07 is.
+  if (<f64>failed / <f64>calls >= load<f64>(base, FAILURE_RATIO)) return word(reasonFailed, failed, calls);
+  const slowCounts = (load<u32>(base, RULES) & SLOW_CALLS) != 0;
+  return slowCounts && <f64>slow / <f64>calls >= load<f64>(base, SLOW_CALL_RATIO) ? word(reasonSlow, slow, calls) : 0;
+}
+
+// @ts-ignore: decorator
+@inline function word(reason: u64, bad: u64, calls: u64): u64 {
+  return (reason << VERDICT_REASON_SHIFT) | (min<u64>(bad, VERDICT_MASK) << VERDICT_BAD_SHIFT) | min<u64>(calls, VERDICT_MASK);
+}
+
+// @ts-ignore: decorator
+@inline function countOf(page: u64): u64 { return page >> COUNT_SHIFT & COUNT_MAX; }
+
+/** The page of a number; 0 when it is not there. */
+function pageAt(base: usize, generation: u64, number: u64): u64 {
+  const page = atomic.load<u64>(base + PAGES + (<usize>(number & PAGES_MASK) << 3));
+  return page >> PAGE_TAG_SHIFT == ((generation << 12) | (number & PAGE_NUMBER_MAX)) ? page : 0;
+}
+
+// @ts-ignore: decorator
+@inline function bucketAt(base: usize, ms: u64): u64 {
+  return ms * TENTHS / max<u64>(<u64>load<f64>(base, TIME_WINDOW_MS), 1); // 0 when another thread has just turned it off
+}
+
+// @ts-ignore: decorator
+@inline function bucketAddress(base: usize, bucket: u64): usize {
+  return base + BUCKETS + (<usize>(bucket & BUCKETS_MASK) << BUCKET_SHIFT);
+}
+
+// @ts-ignore: decorator
+@inline function keyOf(generation: u64, bucket: u64): u64 {
+  return ((generation & KEY_GENERATION_MAX) << KEY_GENERATION_SHIFT) | (bucket >> LAP_SHIFT & LAP_MAX);
+}
+
+/** The calls of one kind in the ten buckets up to `last`. */
+function inTime(base: usize, generation: u64, last: u64, kind: usize): u64 {
+  let sum: u64 = 0;
+  for (let age: u64 = 0; age < TENTHS && age <= last; age++) sum += countIn(base, generation, last - age, kind);
+  return sum;
+}
+
+function countIn(base: usize, generation: u64, bucket: u64, kind: usize): u64 {
+  const seen = atomic.load<u64>(bucketAddress(base, bucket) + kind);
+  return seen >> KEY_SHIFT == keyOf(generation, bucket) ? seen & BUCKET_COUNT_MAX : 0;
+}
+
+/** Adds to a word of a bucket, which is turned to `key` if it is of an earlier lap or generation. A full one stays full. */
+function add(address: usize, key: u64, calls: u64): void {
+  let seen = atomic.load<u64>(address);
+  while (true) {
+    const isSame = seen >> KEY_SHIFT == key;
+    if (!isSame && seen != 0 && isLaterKey(seen >> KEY_SHIFT, key)) return; // it was turned while this thread slept
+    const count = min<u64>((isSame ? seen & BUCKET_COUNT_MAX : 0) + calls, BUCKET_COUNT_MAX);
+    const before = atomic.cmpxchg<u64>(address, seen, (key << KEY_SHIFT) | count);
+    if (before == seen) return;
+    seen = before;
+  }
+}
+
+function isLaterKey(a: u64, b: u64): bool {
+  const generation = a >> KEY_GENERATION_SHIFT;
+  if (generation != b >> KEY_GENERATION_SHIFT) return isLater(generation, b >> KEY_GENERATION_SHIFT, KEY_GENERATION_MAX);
+  return isLater(a & LAP_MAX, b & LAP_MAX, LAP_MAX);
+}
