@@ -1,0 +1,13 @@
+/** Prints how Breakwater, its oracle and its peers do, and why. Fails when Breakwater or the oracle is not perfect. */
+
+import { OTHERS, OURS, resultsOf } from "./breakers.ts";
+import { tableOf, totalOf } from "./table.ts";
+
+const results = await resultsOf([...OURS, ...OTHERS]);
+const today = new Date().toISOString().slice(0, 10);
+console.log(`Conformance of circuit breakers, ${today}, Deno ${Deno.version.deno}. n/a: it has no such thing.\n`);
+console.log(tableOf(results));
+console.log("\n@std/async, which comes from JSR alone, could not be run.");
+
+const imperfect = results.slice(0, OURS.length).map(totalOf).some(({ passed, applicable }) => passed < applicable);
+if (imperfect) Deno.exitCode = 1;
