@@ -1,4 +1,5 @@
 import type { CircuitState } from "./breaker.ts";
+import type { CircuitMode } from "./breaker_modes.ts";
 
 /** A circuit as a refusal tells of it; a `CircuitBreaker` is one. */
 export interface RefusingCircuit {
@@ -7,7 +8,7 @@ export interface RefusingCircuit {
   /** What it is doing. */
   readonly state: CircuitState;
   /** Who decides: the circuit itself unless this is `"forced_open"` or `"disabled"`. */
-  readonly mode?: string;
+  readonly mode?: CircuitMode;
   /** Milliseconds until a probe may pass. */
   readonly retryAfterMs: number;
 }

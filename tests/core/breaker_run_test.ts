@@ -409,3 +409,44 @@ Deno.test("run never throws: a clock that does makes it reject", async () => {
   };
   await assert.rejects(breaker.run(() => assert.fail("called")), (error) => error === DOWN);
 });
+
+// deno-fmt-ignore
+const REFUSING_MODES = [
+  ["forced_open", "is held open, nothing passes until it is released"],
+  ["disabled", "is disabled, nothing passes until it is enabled"],
+] as const;
+for (const [mode, predicate] of REFUSING_MODES) {
+  Deno.test(`run on a circuit that ${predicate}`, async () => {
+    const breaker = circuit({ cooldownMaxMs: 60_000 });
+    open(breaker);
+    await breaker.run(() => assert.fail("called")).catch(() => {});
+    breaker.mode = mode;
+    for (const waitMs of [0, 10_000_000]) {
+      await breaker.clock.advance(waitMs);
+      await assert.rejects(breaker.run(() => assert.fail("called")), {
+        name: "CircuitOpenError",
+        message: `Cannot run: circuit "stock" ${predicate}`,
+        retryAfterMs: 60_000,
+      });
+    }
+  });
+}
+
+Deno.test("one error tells of one mode, also when each would have callers wait as long", async () => {
+  const breaker = circuit({ mode: "forced_open" });
+  const refusal = () => breaker.run(() => assert.fail("called")).catch((error: Error) => error.message);
+  assert.match(await refusal(), /is held open/);
+  breaker.mode = "disabled";
+  assert.match(await refusal(), /is disabled/);
+});
+
+Deno.test("while nothing is refused every run is made, and a circuit that only measures gives its results away", async () => {
+  const breaker = circuit({ mode: "forced_closed" });
+  for (let time = 0; time < 5; time++) await breaker.run(fails).catch(() => {});
+  assert.equal(await breaker.run(() => 7), 7);
+  assert.deepEqual(outcomes(breaker), { permitted: 6, failures: 5, successes: 1 });
+  breaker.mode = "metrics_only";
+  open(breaker);
+  assert.equal(await breaker.run(() => 7), 7);
+  assert.equal(breaker.counters.refused, 1);
+});
