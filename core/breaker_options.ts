@@ -212,8 +212,9 @@ export function optionsOf(numbers: CheckedNumbers): CircuitBreakerNumbers {
     ...always,
     ...(countWindowSize > 0 ? { countWindowSize } : {}),
     ...(timeWindowMs > 0 ? { timeWindowMs } : {}),
-    ...(countWindowSize + timeWindowMs > 0 ? { failureRatio } : {}),
-    ...(slowCallMs > 0 ? { slowCallMs, slowCallRatio } : {}),
+    ...(failureRatio === LIMITS.failureRatio.default ? {} : { failureRatio }),
+    ...(slowCallMs > 0 ? { slowCallMs } : {}),
+    ...(slowCallRatio === LIMITS.slowCallRatio.default ? {} : { slowCallRatio }),
   };
   const byDefault = derived(given, numbers);
   return {

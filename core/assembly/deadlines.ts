@@ -61,6 +61,13 @@ export function raiseFloor(base: usize, opening: u64, untilMs: u64): void {
   raise(base + FLOOR, deadlineWord(opening, untilMs), OPENING_MAX);
 }
 
+/** Shortens the waits that are under way to what the settings allow now. */
+export function shortenWaits(base: usize, nowMs: u64): void {
+  within(base + DEADLINE, atomic.load<u64>(base, DEADLINE), nowMs + waitMaxMs(base));
+  within(base + LEASE, atomic.load<u64>(base, LEASE), nowMs + <u64>load<f64>(base, PROBE_LEASE_MS));
+  within(base + FLOOR, atomic.load<u64>(base, FLOOR), nowMs + <u64>load<f64>(base, THROTTLE_MAX_MS));
+}
+
 /** The cooldown of a level, spread by the seed's luck for this generation. At least 1 ms, at most `cooldownMaxMs`. */
 export function cooldownMs(base: usize, generation: u64, level: u64): u64 {
   const longest = load<f64>(base, COOLDOWN_MAX_MS);

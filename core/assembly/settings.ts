@@ -8,6 +8,7 @@ import {
   SETTINGS_COUNT, SLOW_CALL_MS, SLOW_CALL_RATIO, SLOW_CALLS, stateOf, SUCCESS_THRESHOLD, TAPE, TAPE_ENTRY_BYTES, TAPE_SIZE,
   THROTTLE_MAX_MS, TIME_WINDOW, TIME_WINDOW_MS, WORD,
 } from "./layout";
+import { shortenWaits, wholeMs } from "./deadlines";
 import { forgetCountWindow, forgetStarts, resizeTimeWindow } from "./window";
 
 // The ranges of the settings; breaker_options.ts says them to the user.
@@ -84,6 +85,7 @@ export function applySettings(base: usize, timeWindowMs: f64, nowMs: f64): void 
   if ((begun & SLOW_CALLS) != 0 && (before & TAPE) == 0) forgetStarts(base);
   if (load<f64>(base, TIME_WINDOW_MS) != timeWindowMs) resizeTimeWindow(base, timeWindowMs, nowMs);
   store<u32>(base, after, RULES);
+  shortenWaits(base, wholeMs(nowMs));
 }
 
 function rulesOf(base: usize): u32 {

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { CircuitBreaker, type CircuitState, type Outcome, type Recorded } from "../../core/breaker.ts";
 import type { Clock } from "../../core/clock.ts";
 import { BreakerModel } from "../model/breaker_model.ts";
-import type { CircuitBreakerOptions, CircuitMode } from "../model/new_options.ts";
+import type { CircuitMode } from "../../core/breaker_modes.ts";
+import type { CircuitBreakerNumbers, CircuitBreakerOptions } from "../../core/breaker_options.ts";
 
 /** What both machines show to a specification. */
 export interface Machine {
@@ -12,7 +13,7 @@ export interface Machine {
   record(permit: number, outcome: Outcome): Recorded;
   mode: CircuitMode;
   forceOpen(): { release(): void };
-  reconfigure(changes: CircuitBreakerOptions): void;
+  reconfigure(changes: CircuitBreakerNumbers): void;
   readonly state: CircuitState;
   readonly throttled: boolean;
   readonly retryAfterMs: number;
@@ -27,7 +28,7 @@ interface Subject {
 /** The core and the oracle, by name. */
 const SUBJECTS: readonly (readonly [string, (options: CircuitBreakerOptions & { clock: Clock }) => Subject])[] = [
   ["core", (options) => {
-    const machine = new CircuitBreaker(options) as unknown as Machine & CircuitBreaker;
+    const machine = new CircuitBreaker(options);
     let because = "";
     machine.onTransition(({ reason }) => because = reason);
     return { machine, because: () => because };
@@ -56,16 +57,8 @@ export type Line = readonly [atMs: number, does: string, then: string, why?: str
 /** Registers one test for each machine. Times are exact: jitter is off unless the options say otherwise. */
 export function spec(title: string, options: CircuitBreakerOptions, lines: readonly Line[]): void {
   for (const [name, make] of SUBJECTS) {
-    const ignore = name === "core" && !CORE_IS_WHOLE && isNew(options, lines);
-    Deno.test({ name: `${title} (${name})`, ignore, fn: () => new Run(make, options).follow(lines) });
+    Deno.test(`${title} (${name})`, () => new Run(make, options).follow(lines));
   }
-}
-
-// Until the core has windows and modes, their tables run on the model alone.
-const CORE_IS_WHOLE = "mode" in CircuitBreaker.prototype;
-function isNew(options: CircuitBreakerOptions, lines: readonly Line[]): boolean {
-  return /Window|Ratio|slow|minimum|"mode/.test(JSON.stringify(options)) ||
-    lines.some(([, does]) => /^(mode|hold|release|reconfigure)/.test(does));
 }
 
 /** A table under way on one machine. */
@@ -159,7 +152,7 @@ function outcomeOf(words: readonly string[]): { readonly outcome: Outcome; reado
 }
 
 /** Reads `cooldownMs 500 failureThreshold default`. */
-function numbersOf(words: readonly string[]): CircuitBreakerOptions {
+function numbersOf(words: readonly string[]): CircuitBreakerNumbers {
   const numbers: Record<string, number | undefined> = {};
   for (let index = 0; index < words.length; index += 2) {
     const value = words[index + 1];

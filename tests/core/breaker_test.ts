@@ -298,3 +298,46 @@ spec("each report of a probe renews the lease of those that are still out",
   [221,     "d ok",          "stale half_open"],
   [221,     "e fail",        "applied open"],
 ]);
+
+// deno-fmt-ignore
+spec("reconfigured, what is under way goes on by the new numbers", { failureThreshold: 3, probeEveryNth: 0, cooldownMs: 100 }, [
+  [  0,     "fail x 2",                       "closed"],
+  [  0,     "reconfigure failureThreshold 4", "closed"],
+  [  0,     "fail",                           "closed"],
+  [  0,     "reconfigure failureThreshold default", "closed"],
+  [  0,     "fail",                           "open retry:100",    "4 consecutive failures"],
+  [ 50,     "reconfigure cooldownMs 500",     "open retry:50"],
+  [100,     "ask p",                          "passed half_open"],
+  [100,     "reconfigure successThreshold 2", "half_open"],
+  [100,     "p ok",                           "applied half_open"],
+  [100,     "fail",                           "open retry:1000"],
+]);
+
+// deno-fmt-ignore
+spec("reconfigured, attempts are counted on, and from 0 where they were not counted", { failureThreshold: 1, cooldownMs: 10_000 }, [
+  [  0,     "fail",                           "open"],
+  [  0,     "fail",                           "open",              "probe failed"],
+  [  0,     "ask x 2",                        "refused"],
+  [  0,     "reconfigure probeEveryNth 4",    "open"],
+  [  0,     "ask",                            "refused"],
+  [  0,     "fail",                           "applied"],
+  [  0,     "reconfigure probeEveryNth 0",    "open"],
+  [  0,     "ask x 99",                       "refused"],
+  [  0,     "reconfigure probeEveryNth 7",    "open"],
+  [  0,     "ask x 2",                        "refused"],
+  [  0,     "ask",                            "passed half_open",  "attempt 7 may probe"],
+]);
+
+// deno-fmt-ignore
+spec("reconfigured, no wait that is under way is longer than the new settings have it",
+  { failureThreshold: 1, probeEveryNth: 2, cooldownMs: 10_000, probeLeaseMs: 500, throttleMaxMs: 1000 }, [
+  [  0,     "fail",                           "open"],
+  [  0,     "ask p",                          "passed half_open retry:500"],
+  [  0,     "reconfigure probeLeaseMs 100",   "half_open retry:100"],
+  [  0,     "reconfigure cooldownMs 50 cooldownMaxMs 2000 throttleMaxMs 300", "half_open"],
+  [ 99,     "ask",                            "refused"],
+  [ 99,     "p fail",                         "open retry:0"],
+  [ 99,     "fail",                           "open retry:1901"],
+  [ 99,     "reconfigure cooldownMaxMs 50",   "open retry:300"],
+  [398,     "ask",                            "refused"],
+]);

@@ -151,3 +151,23 @@ spec("a slow success ends a row of failures like any other", { ...LAST_4, failur
   [ 100,    "fail x 2",        "closed"],
   [ 100,    "fail",            "open",                   "3 consecutive failures"],
 ]);
+
+// deno-fmt-ignore
+spec("turned off, slow calls are forgotten by no window and open none", { ...LAST_4, slowCallRatio: 0.75 }, [
+  [   0,    "ok after 100 x 3",                     "closed"],
+  [ 300,    "reconfigure slowCallMs default slowCallRatio default", "closed"],
+  [ 300,    "ok after 100",                         "closed"],
+  [ 400,    "reconfigure slowCallMs 100 slowCallRatio 0.5", "closed"],
+  [ 400,    "ok",                                   "open",     "2 of the last 4 calls took 100 ms or longer"],
+]);
+
+// deno-fmt-ignore
+spec("a call that began while calls were not timed is not slow, nor one that began before that", LAST_1, [
+  [   0,    "ask before",                           "passed"],
+  [   0,    "reconfigure slowCallMs default",       "closed"],
+  [   0,    "ask meanwhile",                        "passed"],
+  [ 100,    "reconfigure slowCallMs 100",           "closed"],
+  [ 500,    "before ok",                            "applied closed"],
+  [ 500,    "meanwhile ok",                         "applied closed"],
+  [ 500,    "ok after 100",                         "open",     "1 of the last 1 calls took 100 ms or longer"],
+]);

@@ -268,3 +268,51 @@ spec("both windows at once: the count is asked first", { ...SECOND, countWindowS
   [   0,    "fail x 3",    "closed"],
   [   0,    "fail",        "open",                     "4 of the last 4 calls failed"],
 ]);
+
+// deno-fmt-ignore
+spec("a count window that is made larger finds the calls that it had forgotten", { ...BY_WINDOW, countWindowSize: 4, failureRatio: 0.3 }, [
+  [   0,    "fail",                          "closed"],
+  [   0,    "ok x 4",                        "closed"],
+  [   0,    "reconfigure countWindowSize 6", "closed"],
+  [   0,    "fail",                          "open",                  "2 of the last 6 calls failed"],
+]);
+
+// deno-fmt-ignore
+spec("a count window that is made smaller sees its last calls", { ...BY_WINDOW, countWindowSize: 8 }, [
+  [   0,    "fail x 4",                      "closed"],
+  [   0,    "ok x 3",                        "closed"],
+  [   0,    "reconfigure countWindowSize 4", "closed"],
+  [   0,    "fail",                          "closed"],
+  [   0,    "fail",                          "open",                  "2 of the last 4 calls failed"],
+]);
+
+// deno-fmt-ignore
+spec("a count window that was off begins empty", { ...BY_WINDOW, countWindowSize: 4 }, [
+  [   0,    "fail x 3",                            "closed"],
+  [   0,    "reconfigure countWindowSize default", "closed"],
+  [   0,    "fail x 99",                           "closed"],
+  [   0,    "reconfigure countWindowSize 4",       "closed"],
+  [   0,    "fail x 3",                            "closed"],
+  [   0,    "fail",                                "open",            "4 of the last 4 calls failed"],
+]);
+
+// deno-fmt-ignore
+spec("a time window that is made longer or shorter begins anew with the calls that it has", { ...SECOND, minimumCalls: 6 }, [
+  [   0,    "fail",                          "closed"],
+  [ 900,    "fail x 3",                      "closed"],
+  [1000,    "reconfigure timeWindowMs 5000", "closed"],
+  [5999,    "fail",                          "closed"],
+  [6000,    "reconfigure timeWindowMs 100",  "closed"],
+  [6099,    "fail x 4",                      "closed"],
+  [6099,    "fail",                          "open",                  "6 of 6 calls failed within 100 ms"],
+]);
+
+// deno-fmt-ignore
+spec("a time window that was off begins empty", { ...SECOND, minimumCalls: 2 }, [
+  [   0,    "fail",                                                 "closed"],
+  [   0,    "reconfigure timeWindowMs default minimumCalls default", "closed"],
+  [   0,    "fail x 99",                                            "closed"],
+  [   0,    "reconfigure timeWindowMs 1000 minimumCalls 2",         "closed"],
+  [   0,    "fail",                                                 "closed"],
+  [   0,    "fail",                                                 "open", "2 of 2 calls failed within 1000 ms"],
+]);

@@ -6,7 +6,8 @@
 import type { CircuitState, Outcome, Recorded } from "../../core/breaker.ts";
 import type { Clock } from "../../core/clock.ts";
 import { type Attachment, CircuitModel, type ModelCounters, type ModelSnapshot } from "./circuit_model.ts";
-import type { CircuitBreakerOptions, CircuitMode } from "./new_options.ts";
+import type { CircuitMode } from "../../core/breaker_modes.ts";
+import type { CircuitBreakerNumbers, CircuitBreakerOptions } from "../../core/breaker_options.ts";
 
 /** How many of its last calls an attachment tells apart. */
 const REMEMBERED = 1024;
@@ -89,7 +90,7 @@ export class BreakerModel {
     return { release: () => this.#release(hold) };
   }
 
-  reconfigure(changes: CircuitBreakerOptions): void {
+  reconfigure(changes: CircuitBreakerNumbers): void {
     this.#circuit.reconfigure(changes, this.#nowMs());
   }
 

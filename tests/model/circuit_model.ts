@@ -1,7 +1,15 @@
 /** What all who share a circuit share: its state, its deadlines, its mode and its numbers. Plain fields, one thread. */
 
 import type { CircuitState } from "../../core/breaker.ts";
-import { type CheckedOptions, checkOptions, type CircuitBreakerOptions, type CircuitMode } from "./new_options.ts";
+import type { CircuitMode } from "../../core/breaker_modes.ts";
+import {
+  type CheckedNumbers,
+  checkNumbers,
+  checkOptions,
+  type CircuitBreakerNumbers,
+  type CircuitBreakerOptions,
+  optionsOf,
+} from "../../core/breaker_options.ts";
 import { WindowsModel } from "./window_model.ts";
 
 /** A call that was let through, and whether its result has come. */
@@ -61,7 +69,8 @@ export class CircuitModel {
   readonly holds = new Set<object>();
   /** When the circuit was made, on the clock of who made it: its own time begins then. */
   readonly originMs: number;
-  options: CheckedOptions;
+  options: CheckedNumbers;
+  readonly seed: number;
   windows = new WindowsModel();
   state: CircuitState = "closed";
   generation = 1;
@@ -84,12 +93,12 @@ export class CircuitModel {
   #chosenMode: CircuitMode = "auto";
   /** Whether the circuit was closed when it was forced open. */
   #wasClosed = true;
-  #given: CircuitBreakerOptions;
 
   constructor(options: CircuitBreakerOptions, originMs: number) {
     this.originMs = originMs;
-    this.#given = options;
-    this.options = checkOptions(options);
+    const { seed, tapeSize: _, ...numbers } = checkOptions(options);
+    this.seed = seed;
+    this.options = numbers;
     this.choose(options.mode ?? "auto");
   }
 
@@ -167,10 +176,9 @@ export class CircuitModel {
   }
 
   /** Changes the numbers that `changes` names; what is under way goes on. */
-  reconfigure(changes: CircuitBreakerOptions, nowMs: number): void {
-    const given = { ...this.#given, ...changes };
-    const [before, after] = [this.options, checkOptions(given)];
-    this.#given = given;
+  reconfigure(changes: CircuitBreakerNumbers, nowMs: number): void {
+    const before = this.options;
+    const after = checkNumbers("reconfigure circuit breaker", { ...optionsOf(before), ...changes });
     this.options = after;
     this.windows.resize(before, after, nowMs);
     if (before.slowCallMs === 0) this.timedFrom = this.calls.length;
@@ -212,10 +220,10 @@ export class CircuitModel {
 
   /** The wait that begins with this generation. */
   #cooldownMs(): number {
-    const { cooldownMs, cooldownBackoff, cooldownMaxMs, cooldownJitter, seed } = this.options;
+    const { cooldownMs, cooldownBackoff, cooldownMaxMs, cooldownJitter } = this.options;
     let ms = cooldownMs;
     for (let i = 0; i < this.level && ms < cooldownMaxMs; i++) ms *= cooldownBackoff;
-    const luck = luckOf(seed, this.generation);
+    const luck = luckOf(this.seed, this.generation);
     ms = Math.floor(Math.min(ms, cooldownMaxMs) * (1 + cooldownJitter * (2 * luck - 1)) + 0.5);
     return Math.max(1, Math.min(ms, cooldownMaxMs));
   }

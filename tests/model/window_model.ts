@@ -1,4 +1,4 @@
-import type { CheckedOptions } from "./new_options.ts";
+import type { CheckedNumbers } from "../../core/breaker_options.ts";
 
 /** A call that succeeded or failed, as a window remembers it. */
 export interface CompletedCall {
@@ -10,7 +10,7 @@ export interface CompletedCall {
 
 /** What a window is asked for: how many calls it holds, and which share of them is too much. */
 type WindowOptions = Pick<
-  CheckedOptions,
+  CheckedNumbers,
   "countWindowSize" | "timeWindowMs" | "failureRatio" | "slowCallMs" | "slowCallRatio" | "minimumCalls"
 >;
 
