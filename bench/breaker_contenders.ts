@@ -7,8 +7,8 @@ import type { Machine } from "./breaker_machines.ts";
 import type { Peer } from "./breaker_peers.ts";
 import type { Contender } from "./measure.ts";
 
-/** So many that a turn takes about a millisecond. */
-const SYNC_TIMES = 40_000;
+/** So many that a turn takes some tenths of a millisecond: less than the system gives to whoever else wants the processor. */
+const SYNC_TIMES = 20_000;
 const ASYNC_TIMES = 400;
 
 /** Calls that succeed: asks, then reports. */
@@ -16,7 +16,13 @@ export function decideClosed(name: string, machine: Machine, times = SYNC_TIMES)
   return { name, times, run: closedLoop(machine) };
 }
 
-/** The loop of such calls. */
+/** Calls of which one in ten fails. */
+export function decideSometimesFailing(name: string, machine: Machine): Contender {
+  const run = loop("machine.record(machine.acquire(), time % 10 === 9 ? 'failure' : 'success');", machine);
+  return { name, times: SYNC_TIMES, run };
+}
+
+/** The loop of calls that succeed. */
 export function closedLoop(machine: Machine): (times: number) => void {
   return loop("machine.record(machine.acquire(), 'success');", machine);
 }
@@ -30,6 +36,11 @@ export function refuse(name: string, machine: Machine): Contender {
 /** Calls of a peer that succeed. */
 export function callClosed(name: string, { call }: Peer, times = ASYNC_TIMES): Contender {
   return { name, times, run: asyncLoop("await call(false);", call) };
+}
+
+/** Calls of a peer of which one in ten fails. */
+export function callSometimesFailing(name: string, { call }: Peer, times = ASYNC_TIMES): Contender {
+  return { name, times, run: asyncLoop("await call(time % 10 === 9).catch(() => {});", call) };
 }
 
 /** Calls of a peer that are refused. */

@@ -6,6 +6,7 @@
 import { benchBreaker } from "./breaker_bench.ts";
 import { benchBreakerContention } from "./breaker_contention_bench.ts";
 import { benchBreakerFootprint } from "./breaker_footprint_bench.ts";
+import { benchBreakerWindows } from "./breaker_windows_bench.ts";
 import { benchEventLoop } from "./event_loop_bench.ts";
 import { benchGateway } from "./gateway_bench.ts";
 import { benchRun } from "./run_bench.ts";
@@ -13,6 +14,7 @@ import { benchRun } from "./run_bench.ts";
 /** Each prints its answer and says whether its bars are met. */
 const BENCHES: Readonly<Record<string, () => Promise<boolean>>> = {
   breaker: benchBreaker,
+  breaker_windows: benchBreakerWindows,
   breaker_contention: benchBreakerContention,
   breaker_footprint: benchBreakerFootprint,
   run: benchRun,

@@ -3,7 +3,7 @@
 /** One way to do what the question asks about. `run` does it `times` times. */
 export interface Contender {
   readonly name: string;
-  /** How often it is done in one turn: enough for a turn of about a millisecond. */
+  /** How often it is done in one turn: enough for a turn of some tenths of a millisecond. */
   readonly times: number;
   readonly run: (times: number) => void | Promise<void>;
 }
