@@ -7,6 +7,10 @@ import type { Machine } from "./breaker_machines.ts";
 import type { Peer } from "./breaker_peers.ts";
 import type { Contender } from "./measure.ts";
 
+/** The windows that questions are asked with. */
+export const COUNT_WINDOW_SIZE = 100;
+export const TIME_WINDOW_MS = 10_000;
+
 /** So many that a turn takes some tenths of a millisecond: less than the system gives to whoever else wants the processor. */
 const SYNC_TIMES = 20_000;
 const ASYNC_TIMES = 400;

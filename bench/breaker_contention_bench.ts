@@ -9,6 +9,7 @@
 
 import { Worker } from "node:worker_threads";
 import { CircuitBreaker } from "../core/breaker.ts";
+import { COUNT_WINDOW_SIZE } from "./breaker_contenders.ts";
 import { makeSharedCells } from "./breaker_machines.ts";
 import { type Contention, GONE, READY, ROUND, type Shared, SIGNALS, TURNS, workersIn } from "./contending_worker.ts";
 import { bar, median } from "./measure.ts";
@@ -38,8 +39,13 @@ export async function benchBreakerContention(): Promise<boolean> {
   await contend(`${CORE}, a circuit for each worker`, () => ({ handle: new CircuitBreaker().handle }));
   const cells = makeSharedCells();
   await contend(ATOMICS, () => ({ cells }));
-  const { permitted, successes } = breaker.counters;
-  if (successes !== permitted) throw new Error(`Of ${permitted} calls only ${successes} are counted as successes`);
+  const windowed = new CircuitBreaker({ countWindowSize: COUNT_WINDOW_SIZE });
+  await contend(`${CORE}, the last ${COUNT_WINDOW_SIZE} calls`, () => ({ handle: windowed.handle }));
+  const windowedCells = makeSharedCells(COUNT_WINDOW_SIZE);
+  await contend(`JavaScript's Atomics, the last ${COUNT_WINDOW_SIZE} calls`, () => ({ cells: windowedCells }));
+  for (const { counters: { permitted, successes } } of [breaker, windowed]) {
+    if (successes !== permitted) throw new Error(`Of ${permitted} calls only ${successes} are counted as successes`);
+  }
   return bar("of the cost with one worker", ratio, "most", RATIO_MAX);
 }
 

@@ -33,6 +33,11 @@ const KINDS = {
     const { CircuitBreaker } = await import("../core/breaker.ts");
     return () => deciding(new CircuitBreaker());
   },
+  windows: async () => {
+    const { CircuitBreaker } = await import("../core/breaker.ts");
+    const { COUNT_WINDOW_SIZE, TIME_WINDOW_MS } = await import("./breaker_contenders.ts");
+    return () => deciding(new CircuitBreaker({ countWindowSize: COUNT_WINDOW_SIZE, timeWindowMs: TIME_WINDOW_MS }));
+  },
   plain: async () => {
     const { PlainBreaker } = await import("./breaker_machines.ts");
     const { systemClock } = await import("../core/clock.ts");

@@ -3,15 +3,12 @@
 import { circuitBreaker, ConsecutiveBreaker, CountBreaker, handleAll, SamplingBreaker } from "cockatiel";
 import { BreakerState, Circuit, SlidingCountBreaker, SlidingTimeBreaker } from "mollitia";
 import OpossumBreaker from "opossum";
+import { COUNT_WINDOW_SIZE, TIME_WINDOW_MS } from "./breaker_contenders.ts";
 
 /** A peer's breaker around a call that succeeds or fails as it is told. Some set timers, so each is to be disposed of. */
 export interface Peer extends Disposable {
   readonly call: (fail: boolean) => Promise<unknown>;
 }
-
-/** The windows that the questions are asked with, of each library as far as it has them. */
-export const COUNT_WINDOW_SIZE = 100;
-export const TIME_WINDOW_MS = 10_000;
 
 const MINIMUM_CALLS = 10;
 const NEVER_MS = 86_400_000;

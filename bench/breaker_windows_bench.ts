@@ -2,17 +2,16 @@
 
 import { CircuitBreaker, type CircuitBreakerOptions } from "../core/breaker.ts";
 import { systemClock } from "../core/clock.ts";
-import { callClosed, callSometimesFailing, decideClosed, decideSometimesFailing } from "./breaker_contenders.ts";
-import { AtomicsBreaker, makeSharedCells, PlainBreaker } from "./breaker_machines.ts";
 import {
-  cockatielCount,
-  cockatielSampling,
+  callClosed,
+  callSometimesFailing,
   COUNT_WINDOW_SIZE,
-  mollitiaCount,
-  mollitiaTime,
-  opossum,
+  decideClosed,
+  decideSometimesFailing,
   TIME_WINDOW_MS,
-} from "./breaker_peers.ts";
+} from "./breaker_contenders.ts";
+import { AtomicsBreaker, makeSharedCells, PlainBreaker } from "./breaker_machines.ts";
+import { cockatielCount, cockatielSampling, mollitiaCount, mollitiaTime, opossum } from "./breaker_peers.ts";
 import { ask, bar, type Contender } from "./measure.ts";
 
 const COUNT = `Breakwater, the last ${COUNT_WINDOW_SIZE} calls`;
