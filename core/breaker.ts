@@ -1,3 +1,4 @@
+import type { CircuitState, Outcome, Recorded } from "./circuit.ts";
 import { type CircuitCounters, countersOf } from "./breaker_counters.ts";
 import {
   type CircuitBreakerHandle,
@@ -32,20 +33,14 @@ export type {
   CircuitCounters,
   CircuitHold,
   CircuitMode,
+  CircuitState,
   CircuitTransition,
   LentHandle,
+  Outcome,
   OutcomePredicates,
+  Recorded,
   RunOptions,
 };
-
-/** What a circuit is doing. Gauges show closed as 0, half-open as 1, open as 2. */
-export type CircuitState = "closed" | "half_open" | "open";
-
-/** What became of a call. `throttledMs` is how long the backend asked to be left alone. */
-export type Outcome = "success" | "failure" | "ignored" | { readonly throttledMs: number };
-
-/** What became of a result: it counted, it came from an earlier generation, or its call had a result already. */
-export type Recorded = "applied" | "stale" | "duplicate";
 
 // What the core answers; see assembly/breaker.ts.
 const NEEDS_TIME = -2;
@@ -53,9 +48,8 @@ const REFUSED_TOLD = -3;
 const NEEDS_EXACT_TIME = -4;
 const NEEDS_TIME_UNMARKED = 3;
 const TOLD_FLAG = 8;
-const COARSE_FLAG = 16;
 const ANSWER_MASK = 7;
-const NOT_USUAL = -1;
+const NEEDS_COARSE_TIME = -3;
 const THROTTLED = 3;
 const NOT_READ_MS = -1;
 
@@ -67,6 +61,11 @@ const REFUSALS_OF_ONE_TIME = 256;
 
 /** How many successes of a burst one reading serves. Between two of them lies a call, which may take its time. */
 const SUCCESSES_OF_ONE_TIME = 32;
+
+// How calls are timed: for slow calls and the tape exactly, for a time window just well enough.
+const NOT_AT_ALL = 0;
+const COARSELY = 1;
+const EXACTLY = 2;
 
 /** An attachment's number that the core refuses: what `detach` leaves. */
 const DETACHED = -1;
@@ -111,6 +110,8 @@ export class CircuitBreaker {
   readonly #listeners = new TransitionListeners();
   readonly #runner: Runner;
   #attachment: number = DETACHED;
+  /** Which times the core has asked for that it could do without when all was well. */
+  #timing = NOT_AT_ALL;
 
   /**
    * A closed circuit in memory of its own.
@@ -171,18 +172,24 @@ export class CircuitBreaker {
 
   /** Asks to make a call. A number that is not negative is the permit to make it; a negative one is a refusal. */
   acquire(): number {
+    if (this.#timing === EXACTLY) return this.#acquireInTime(this.#clock);
     const permit = this.#core.acquire(this.#base, this.#attachment);
-    return permit === NEEDS_TIME || permit === NEEDS_EXACT_TIME ? this.#acquireInTime(permit) : permit;
+    if (permit === NEEDS_TIME) return this.#acquireInTime(this.#askingClock);
+    if (permit !== NEEDS_EXACT_TIME) return permit;
+    this.#timing = EXACTLY; // from now on
+    return this.#acquireInTime(this.#clock);
   }
 
   /**
    * Says what became of the call that a permit was given for. Every permit is to be recorded once, whatever happens.
    */
   record(permit: number, outcome: Outcome): Recorded {
-    if (outcome !== "success") return this.#record(permit, outcome, 0);
-    const answer = this.#core.recordUsual(this.#base, this.#attachment, permit);
+    if (outcome !== "success" || this.#timing === EXACTLY) return this.#record(permit, outcome, 0);
+    const coarseMs = this.#timing === COARSELY ? this.#nowMs(this.#windowClock) : NOT_READ_MS;
+    const answer = this.#core.recordUsual(this.#base, this.#attachment, permit, coarseMs);
     if (answer === 0) return "applied";
-    return this.#record(permit, outcome, answer === NOT_USUAL ? 0 : answer - NEEDS_TIME_UNMARKED);
+    if (answer === NEEDS_COARSE_TIME) this.#timing = COARSELY; // from now on
+    return this.#record(permit, outcome, answer > 0 ? answer - NEEDS_TIME_UNMARKED : 0);
   }
 
   /**
@@ -190,8 +197,8 @@ export class CircuitBreaker {
    * and the circuit is told once how it ended. A refusal is a `CircuitOpenError`, without a stack of calls; refusals in
    * a row that say the same are one and the same error.
    *
-   * A signal does not end the call by itself: it is handed to `fn`. An error while it is aborted is `"ignored"`, so a
-   * deadline that is to count against the backend belongs into `fn`.
+   * A signal does not end the call by itself: it is handed to `fn`. An error while it is aborted is `"ignored"`, unless
+   * a deadline passed: then the backend took too long.
    *
    * ```ts
    * import { CircuitBreaker } from "@breakwater/otel/core";
@@ -280,6 +287,7 @@ export class CircuitBreaker {
     const before = this.#numbers();
     this.#write(checkNumbers(action, { ...optionsOf(before), ...changes }));
     this.#core.applySettings(this.#base, before.timeWindowMs, this.#nowMs());
+    this.#timing = NOT_AT_ALL;
   }
 
   /** What happened so far, over all workers. */
@@ -345,8 +353,7 @@ export class CircuitBreaker {
     this.detach();
   }
 
-  #acquireInTime(needs: number): number {
-    const clock = needs === NEEDS_EXACT_TIME ? this.#clock : this.#askingClock;
+  #acquireInTime(clock: Clock): number {
     const permit = this.#core.acquireInTime(this.#base, this.#attachment, this.#nowMs(clock));
     if (permit >= 0 || permit === REFUSED_TOLD) this.#tell();
     return permit;
@@ -357,12 +364,11 @@ export class CircuitBreaker {
     const code = typeof outcome === "object" ? THROTTLED : OUTCOMES[outcome];
     const throttledMs = typeof outcome === "object" ? outcome.throttledMs : 0;
     const [core, base, attachment] = [this.#core, this.#base, this.#attachment];
-    const time = progress > 0 ? this.#nowMs() : NOT_READ_MS;
+    const time = progress > 0 || this.#timing === EXACTLY ? this.#nowMs() : NOT_READ_MS;
     let answer = core.record(base, attachment, permit, code, throttledMs, time, progress);
     if ((answer & ANSWER_MASK) >= NEEDS_TIME_UNMARKED) {
-      const clock = (answer & COARSE_FLAG) !== 0 ? this.#windowClock : this.#clock;
       const reached = (answer & ANSWER_MASK) - NEEDS_TIME_UNMARKED;
-      answer = core.record(base, attachment, permit, code, throttledMs, this.#nowMs(clock), reached);
+      answer = core.record(base, attachment, permit, code, throttledMs, this.#nowMs(), reached);
     }
     if ((answer & TOLD_FLAG) !== 0) this.#tell();
     return RECORDED[answer & ANSWER_MASK]!;

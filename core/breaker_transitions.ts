@@ -1,4 +1,4 @@
-import type { CircuitState } from "./breaker.ts";
+import type { CircuitState } from "./circuit.ts";
 import { type CircuitMode, MODES } from "./breaker_modes.ts";
 import { type CircuitBreakerNumbers, SETTINGS } from "./breaker_options.ts";
 import type { Core } from "./loader.ts";

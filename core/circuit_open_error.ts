@@ -1,5 +1,5 @@
-import type { CircuitState } from "./breaker.ts";
 import type { CircuitMode } from "./breaker_modes.ts";
+import type { CircuitState } from "./circuit.ts";
 
 /** A circuit as a refusal tells of it; a `CircuitBreaker` is one. */
 export interface RefusingCircuit {

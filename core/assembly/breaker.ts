@@ -13,13 +13,13 @@
 // `acquire` and `recordUsual` are what nearly all calls take. They read no clock; what needs one says so and is asked again with it.
 
 import {
-  ATTACHMENT_SHIFT, ATTACHMENTS_MAX, ATTEMPTS, BY_ATTEMPT, BY_COOLDOWN, BY_THROTTLE, CLOSED, count, COUNT_WINDOW, deadlineWord,
-  DUPLICATE_COUNT, FAILURE_THRESHOLD, FAILURES_MASK, FAILURES_MAX, FAILURES_ONE, failuresOf, FORCED_CLOSED, GENERATION_MASK,
-  GENERATION_MAX, GENERATION_FAR, GENERATION_SHIFT, generationOf, HALF_OPEN, IN_FLIGHT_ONE, inFlightOf, isPermit, ISSUED,
-  LEASE_EXPIRED_COUNT, LEVEL_MAX, levelOf, METRICS_ONLY, modeOf, msOf, OK_ONE, okOf, OPEN, OPENING_MAX, openingOf, ownerOf,
-  PERMIT_GENERATION_SHIFT, PROBE_CONCURRENCY, PROBE_EVERY_NTH, PROBE_LEASE_MS, REFUSED_COUNT, RULES, saw, SLOW_CALL_MS, SLOW_CALLS,
-  slotOf, STALE_COUNT, STATE_MASK, stateOf, SUCCESS_COUNT, SUCCESS_THRESHOLD, TAPE, THROTTLE_MAX_MS, TICKET_MAX, TIME_WINDOW, TIMED,
-  TOLD, wayOf, WINDOWS, WORD,
+  ATTACHMENT_SHIFT, ATTACHMENTS_MAX, ATTEMPTS, BY_ATTEMPT, BY_COOLDOWN, BY_THROTTLE, CLOSED, count, COUNT_WINDOW,
+  deadlineWord, DUPLICATE_COUNT, FAILURE_THRESHOLD, FAILURES_MASK, FAILURES_MAX, FAILURES_ONE, failuresOf, FORCED_CLOSED,
+  GENERATION_FAR, GENERATION_MASK, GENERATION_MAX, GENERATION_SHIFT, generationOf, HALF_OPEN, IN_FLIGHT_ONE, inFlightOf,
+  isPermit, ISSUED, LEASE_EXPIRED_COUNT, LEVEL_MAX, levelOf, METRICS_ONLY, modeOf, msOf, OK_ONE, okOf, OPEN, OPENING_MAX,
+  openingOf, ownerOf, PERMIT_GENERATION_SHIFT, PROBE_CONCURRENCY, PROBE_EVERY_NTH, PROBE_LEASE_MS, REFUSED_COUNT, RULES, saw,
+  settingOf, slotOf, SLOW_CALL_MS, SLOW_CALLS, STALE_COUNT, STATE_MASK, stateOf, SUCCESS_COUNT, SUCCESS_THRESHOLD, TAPE,
+  THROTTLE_MAX_MS, TICKET_MAX, TIME_WINDOW, TIMED, TOLD, wayOf, whole, WINDOWS, WORD,
 } from "./layout";
 import { floorMs, isLater, leaseDeadline, probeDeadline, raiseFloor, renewLease, wholeMs } from "./deadlines";
 import { isShut, settle } from "./modes";
@@ -49,13 +49,9 @@ export const NEEDS_TIME_UNMARKED: i32 = 3; // nothing was done yet: record again
 export const NEEDS_TIME_MARKED: i32 = 4; // … that the ticket is marked
 export const NEEDS_TIME_ENTERED: i32 = 5; // … and that the call is in the windows
 export const TOLD_FLAG: i32 = 8;
-export const COARSE_FLAG: i32 = 16; // added to NEEDS_TIME_…: the time only says which tenth of a window the call falls into
-export const NOT_USUAL: i32 = -1; // from `recordUsual`
+export const NOT_USUAL: i32 = -1; // from `recordUsual`, and so is this:
+export const NEEDS_COARSE_TIME: i32 = -3; // record again with a time that only says into which tenth of a window the call falls
 const OVERTAKEN: i32 = -2; // another thread changed W: look again
-
-// Which time a result needs.
-const NO_TIME: i32 = -1;
-const EXACT_TIME: i32 = 0;
 
 // Outcomes.
 export const SUCCESS: i32 = 0;
@@ -104,7 +100,7 @@ export function acquireInTime(base: usize, attachment: u32, time: f64): f64 {
         w = seen == CHANGED ? opened : seen;
         continue;
       }
-      if (inFlightOf(w) >= <u64>load<f64>(base, PROBE_CONCURRENCY) || nowMs < floorMs(base, w, nowMs)) break;
+      if (inFlightOf(w) >= settingOf(base, PROBE_CONCURRENCY) || nowMs < floorMs(base, w, nowMs)) break;
       const seen = swing(base, w, w + IN_FLIGHT_ONE);
       if (seen == w) {
         if (inFlightOf(w) == 0) renewLease(base, w, nowMs);
@@ -154,23 +150,28 @@ function countAttempt(base: usize, w: u64): i64 {
 
 /**
  * Records the most usual of all results: a success while the circuit is closed, has no failures to forget and times no calls. Answers
- * APPLIED, NEEDS_TIME_ENTERED, or NOT_USUAL when it did nothing because `record` has to look closer.
+ * APPLIED; NEEDS_COARSE_TIME, when a window needs a `time` that is negative, not yet read; NEEDS_TIME_ENTERED; or NOT_USUAL when it
+ * did nothing because `record` has to look closer.
  */
-export function recordUsual(base: usize, attachment: u32, permit: f64): i32 {
+export function recordUsual(base: usize, attachment: u32, permit: f64, time: f64): i32 {
   const bits = reinterpret<u64>(permit);
   const w = atomic.load<u64>(base, WORD);
   const generation = bits >> PERMIT_GENERATION_SHIFT & GENERATION_MAX;
   const closed = CLOSED | (generation << GENERATION_SHIFT);
   const rules = load<u32>(base, RULES);
-  if ((w & (STATE_MASK | FAILURES_MASK | GENERATION_MASK)) != closed || (rules & ~COUNT_WINDOW) != 0) return NOT_USUAL;
+  if ((w & (STATE_MASK | FAILURES_MASK | GENERATION_MASK)) != closed || (rules & ~WINDOWS) != 0) return NOT_USUAL;
+  if ((rules & TIME_WINDOW) != 0 && !(time >= 0)) return NEEDS_COARSE_TIME;
   if (attachment >= ATTACHMENTS_MAX || !isPermit(bits)) return NOT_USUAL;
   const issuer = slotOf(base, <u32>(bits >> ATTACHMENT_SHIFT) & (ATTACHMENTS_MAX - 1));
   if (mark(issuer, bits & TICKET_MAX) != FIRST) return NOT_USUAL; // found again by `record`, which counts it
+  const slot = slotOf(base, attachment);
   if (rules != 0) {
-    enterCount(base, generation, 0);
-    if (countVerdict(base, generation) != 0) return NEEDS_TIME_ENTERED;
+    const nowMs = wholeMs(time);
+    enter(base, rules, generation, SUCCESS, false, nowMs);
+    if (windowVerdict(base, rules, generation, nowMs) != 0) return NEEDS_TIME_ENTERED;
+    if ((rules & TIME_WINDOW) != 0) return applied(slot, SUCCESS, true, nowMs);
   }
-  count(slotOf(base, attachment), SUCCESS_COUNT);
+  count(slot, SUCCESS_COUNT);
   return APPLIED;
 }
 
@@ -188,8 +189,7 @@ export function record(
   const generation = bits >> PERMIT_GENERATION_SHIFT & GENERATION_MAX;
   const w = atomic.load<u64>(base, WORD);
   const knowsTime = time >= 0;
-  const needs = needsTime(base, w, generation, outcome);
-  if (!knowsTime && needs != NO_TIME) return (NEEDS_TIME_UNMARKED + progress) | needs;
+  if (!knowsTime && needsTime(base, w, generation, outcome)) return NEEDS_TIME_UNMARKED + progress;
 
   const from = <u32>(bits >> ATTACHMENT_SHIFT) & (ATTACHMENTS_MAX - 1);
   const ticket = bits & TICKET_MAX;
@@ -209,17 +209,16 @@ export function record(
   return apply(base, slot, generation, outcome, tookMs, throttledMs, knowsTime, nowMs, progress);
 }
 
-/** Which time recording `outcome` in the circuit `w` may take. */
+/** True when recording `outcome` in the circuit `w` may take a time. */
 // @ts-ignore: decorator
-@inline function needsTime(base: usize, w: u64, generation: u64, outcome: i32): i32 {
+@inline function needsTime(base: usize, w: u64, generation: u64, outcome: i32): bool {
   const rules = load<u32>(base, RULES);
-  if (outcome == THROTTLED || (rules & TAPE) != 0) return EXACT_TIME;
-  if (generation != generationOf(w)) return NO_TIME;
-  if (stateOf(w) != CLOSED) return EXACT_TIME;
-  if (outcome == IGNORED) return NO_TIME;
-  if ((rules & SLOW_CALLS) != 0) return EXACT_TIME;
-  if (outcome == SUCCESS) return (rules & TIME_WINDOW) != 0 ? COARSE_FLAG : NO_TIME;
-  return (rules & WINDOWS) != 0 || failuresOf(w) + 1 >= <u64>load<f64>(base, FAILURE_THRESHOLD) ? EXACT_TIME : NO_TIME;
+  if (outcome == THROTTLED || (rules & TAPE) != 0) return true;
+  if (generation != generationOf(w)) return false;
+  if (stateOf(w) != CLOSED) return true;
+  if (outcome == IGNORED) return false;
+  if ((rules & (TIME_WINDOW | SLOW_CALLS)) != 0) return true;
+  return outcome == FAILURE && ((rules & COUNT_WINDOW) != 0 || failuresOf(w) + 1 >= settingOf(base, FAILURE_THRESHOLD));
 }
 
 /** Lets the first result of a call have its effect on the circuit as it is now. */
@@ -232,11 +231,11 @@ function apply(
     const w = atomic.load<u64>(base, WORD);
     const isAwaited = stateOf(w) == CLOSED || (stateOf(w) == HALF_OPEN && inFlightOf(w) > 0);
     if (generation != generationOf(w) || !isAwaited) return late(base, slot, w, generation, outcome, throttledMs, nowMs, tookMs);
-    if (!knowsTime && needsTime(base, w, generation, outcome) != NO_TIME) return hasEntered ? NEEDS_TIME_ENTERED : NEEDS_TIME_MARKED;
+    if (!knowsTime && needsTime(base, w, generation, outcome)) return hasEntered ? NEEDS_TIME_ENTERED : NEEDS_TIME_MARKED;
     let answer = OVERTAKEN;
     if (stateOf(w) == HALF_OPEN) answer = applyToProbes(base, slot, w, outcome, isSlow, tookMs, throttledMs, nowMs);
     else {
-      if (!hasEntered && outcome <= FAILURE) enter(base, generation, outcome, isSlow, nowMs);
+      if (!hasEntered && outcome <= FAILURE) enter(base, load<u32>(base, RULES), generation, outcome, isSlow, nowMs);
       hasEntered = true;
       answer = applyToClosed(base, slot, w, outcome, throttledMs, knowsTime, nowMs);
     }
@@ -260,10 +259,10 @@ function applyToClosed(base: usize, slot: usize, w: u64, outcome: i32, throttled
   if (outcome == FAILURE && failuresOf(w) < FAILURES_MAX) next += FAILURES_ONE;
   if (outcome <= FAILURE && mayOpen) {
     const failures = failuresOf(next);
-    if (outcome == FAILURE && failures >= <u64>load<f64>(base, FAILURE_THRESHOLD)) {
+    if (outcome == FAILURE && failures >= settingOf(base, FAILURE_THRESHOLD)) {
       return turn(base, slot, outcome, w, begin(next, OPEN, BY_COOLDOWN, 0), FAILED_OFTEN, <f64>failures, 0, nowMs);
     }
-    const verdict = windowVerdict(base, generationOf(w), nowMs);
+    const verdict = windowVerdict(base, load<u32>(base, RULES), generationOf(w), nowMs);
     if (verdict != 0) {
       if (!knowsTime) return NEEDS_TIME_ENTERED;
       const bad = <f64>(verdict >> VERDICT_BAD_SHIFT & VERDICT_MASK);
@@ -294,7 +293,7 @@ function applyToProbes(
   let next = w - IN_FLIGHT_ONE;
   if (outcome == SUCCESS) {
     const succeeded = okOf(w) + 1;
-    if (succeeded >= <u64>load<f64>(base, SUCCESS_THRESHOLD)) {
+    if (succeeded >= settingOf(base, SUCCESS_THRESHOLD)) {
       return turn(base, slot, outcome, w, begin(w, CLOSED, BY_ATTEMPT, 0), PROBE_SUCCEEDED, <f64>succeeded, 0, nowMs);
     }
     next += OK_ONE;
@@ -344,12 +343,11 @@ function duplicate(slot: usize): i32 {
 /** The pause that a backend asked for, as far as we follow it. Anything but a number of milliseconds is no pause. */
 function pauseMs(base: usize, throttledMs: f64): u64 {
   if (!(throttledMs > 0)) return 0;
-  return <u64>ceil<f64>(min<f64>(throttledMs, load<f64>(base, THROTTLE_MAX_MS)));
+  return whole(ceil<f64>(min<f64>(throttledMs, load<f64>(base, THROTTLE_MAX_MS))));
 }
 
 // @ts-ignore: decorator
-@inline function enter(base: usize, generation: u64, outcome: i32, isSlow: bool, nowMs: u64): void {
-  const rules = load<u32>(base, RULES);
+@inline function enter(base: usize, rules: u32, generation: u64, outcome: i32, isSlow: bool, nowMs: u64): void {
   if ((rules & WINDOWS) == 0) return;
   const call = (outcome == FAILURE ? ENTERS_FAILED : 0) | (isSlow ? ENTERS_SLOW : 0);
   if ((rules & COUNT_WINDOW) != 0) enterCount(base, generation, call);
@@ -357,8 +355,7 @@ function pauseMs(base: usize, throttledMs: f64): u64 {
 }
 
 // @ts-ignore: decorator
-@inline function windowVerdict(base: usize, generation: u64, nowMs: u64): u64 {
-  const rules = load<u32>(base, RULES);
+@inline function windowVerdict(base: usize, rules: u32, generation: u64, nowMs: u64): u64 {
   let verdict: u64 = 0;
   if ((rules & COUNT_WINDOW) != 0) verdict = countVerdict(base, generation);
   if (verdict == 0 && (rules & TIME_WINDOW) != 0) verdict = timeVerdict(base, generation, nowMs);

@@ -5,8 +5,8 @@
 
 import {
   BY_COOLDOWN, BY_THROTTLE, COOLDOWN_BACKOFF, COOLDOWN_JITTER, COOLDOWN_MAX_MS, COOLDOWN_MS, DEADLINE, deadlineWord, FLOOR,
-  GENERATION_MAX, generationOf, LEASE, levelOf, msOf, OPENING_MAX, openingOf, ownerOf, PROBE_LEASE_MS, SEED,
-  THROTTLE_MAX_MS, wayOf,
+  GENERATION_MAX, generationOf, LEASE, levelOf, msOf, OPENING_MAX, openingOf, ownerOf, PROBE_LEASE_MS, SEED, settingOf,
+  THROTTLE_MAX_MS, wayOf, whole,
 } from "./layout";
 
 /** Half of what a deadline's 44 bits hold, 278 years: any wait can be added to it. */
@@ -14,7 +14,7 @@ const TIME_MAX_MS: f64 = 8796093022208;
 
 /** A time as the machine counts it: what is no number is 0, and what would not fit into a deadline's 44 bits is cut. */
 export function wholeMs(time: f64): u64 {
-  return time > 0 ? <u64>min<f64>(time, TIME_MAX_MS) : 0;
+  return time > 0 ? whole(min<f64>(time, TIME_MAX_MS)) : 0;
 }
 
 /** When the open circuit `w` may probe by cooldown. */
@@ -39,21 +39,21 @@ export function plannedDeadline(base: usize, w: u64, d: u64, nowMs: u64): u64 {
 export function leaseDeadline(base: usize, w: u64, nowMs: u64): u64 {
   const d = atomic.load<u64>(base, LEASE);
   const generation = generationOf(w);
-  const latestMs = nowMs + <u64>load<f64>(base, PROBE_LEASE_MS);
+  const latestMs = nowMs + settingOf(base, PROBE_LEASE_MS);
   if (ownerOf(d) != generation) return install(base + LEASE, d, deadlineWord(generation, latestMs), GENERATION_MAX);
   return within(base + LEASE, d, latestMs);
 }
 
 /** Starts the lease of the half-open episode `w` anew. */
 export function renewLease(base: usize, w: u64, nowMs: u64): void {
-  raise(base + LEASE, deadlineWord(generationOf(w), nowMs + <u64>load<f64>(base, PROBE_LEASE_MS)), GENERATION_MAX);
+  raise(base + LEASE, deadlineWord(generationOf(w), nowMs + settingOf(base, PROBE_LEASE_MS)), GENERATION_MAX);
 }
 
 /** Until when the backend asked to be left alone; 0 when it did not since the circuit `w` opened. */
 export function floorMs(base: usize, w: u64, nowMs: u64): u64 {
   const d = atomic.load<u64>(base, FLOOR);
   if (ownerOf(d) != openingOf(w)) return 0;
-  return within(base + FLOOR, d, nowMs + <u64>load<f64>(base, THROTTLE_MAX_MS));
+  return within(base + FLOOR, d, nowMs + settingOf(base, THROTTLE_MAX_MS));
 }
 
 /** Raises the floor of an opening; it never sinks. Called before the opening it belongs to, so nobody sees that without. */
@@ -76,7 +76,7 @@ export function cooldownMs(base: usize, generation: u64, level: u64): u64 {
   for (let i: u64 = 0; i < level && ms < longest; i++) ms *= backoff;
   const luck = spread(<u32>load<f64>(base, SEED), <u32>generation); // 0 <= luck < 1
   ms = floor<f64>(min<f64>(ms, longest) * (1 + load<f64>(base, COOLDOWN_JITTER) * (2 * luck - 1)) + 0.5);
-  return <u64>max<f64>(1, min<f64>(ms, longest));
+  return whole(max<f64>(1, min<f64>(ms, longest)));
 }
 
 /** Luck without a source of it: the 32-bit finaliser of MurmurHash3 over seed and generation. */
@@ -122,7 +122,7 @@ function within(address: usize, d: u64, latestMs: u64): u64 {
 
 // @ts-ignore: decorator
 @inline function waitMaxMs(base: usize): u64 {
-  return <u64>max<f64>(load<f64>(base, COOLDOWN_MAX_MS), load<f64>(base, THROTTLE_MAX_MS));
+  return whole(max<f64>(load<f64>(base, COOLDOWN_MAX_MS), load<f64>(base, THROTTLE_MAX_MS)));
 }
 
 /** True when `a` comes after `b` in a count that wraps at `mask`. */

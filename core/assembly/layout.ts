@@ -169,6 +169,14 @@ export const BREAKER_BYTES: usize = STARTS + (<usize>ATTACHMENTS_MAX << STARTS_S
 /** An outcome on the tape. */
 export const TAPE_ENTRY_BYTES: usize = 16;
 
+/** A setting that is a whole number. */
+// @ts-ignore: decorator
+@inline export function settingOf(base: usize, setting: usize): u64 { return whole(load<f64>(base + setting)); }
+
+/** A whole number as the machine counts it. By way of i64, for which processors have an instruction. */
+// @ts-ignore: decorator
+@inline export function whole(value: f64): u64 { return <u64><i64>value; }
+
 // In a slot.
 // @ts-ignore: decorator
 @inline export const ISSUED: usize = 0;

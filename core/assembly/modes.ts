@@ -10,8 +10,8 @@
 // one after the other, so whoever finds the circuit shut looks into MODES whether it still should be.
 
 import {
-  ATTACHMENTS_MAX, AUTO, CLAIMED, CLOSED, DISABLED, FORCED_CLOSED, FORCED_OPEN, generationOf, HIGHEST, HOLDS, MODE_MASK, MODE_SHIFT,
-  modeOf, MODES, OK_MASK, OK_ONE, OPEN, OWNER, slotOf, stateOf, WORD, BY_ATTEMPT, levelOf,
+  ATTACHMENTS_MAX, BY_ATTEMPT, CLAIMED, CLOSED, DISABLED, FORCED_CLOSED, FORCED_OPEN, generationOf, HIGHEST, HOLDS, levelOf,
+  MODE_MASK, MODE_SHIFT, modeOf, MODES, OK_MASK, OK_ONE, OPEN, OWNER, slotOf, stateOf, WORD,
 } from "./layout";
 import { begin, change, CHANGED } from "./transitions";
 import { MODE_KIND, tape } from "./tape";

@@ -1,9 +1,9 @@
 // What a breaker shows: read by anyone at any time, without a lock. None of it changes what the circuit does.
 
 import {
-  ATTACHMENTS_MAX, ATTEMPTS, CLOSED, COOLDOWN_MAX_MS, failuresOf, generationOf, GENERATION_MAX, HALF_OPEN, HIGHEST, inFlightOf, LAST, METRICS_ONLY,
-  modeOf, msOf, OPEN, OPENED_AT, openingOf, ownerOf, PROBE_CONCURRENCY, PROBE_EVERY_NTH, saw, SEEN_COUNT, SEEN_MS, slotOf, stateOf,
-  SUCCESS_COUNT, TOLD, TOLD_FIRST, WORD,
+  ATTACHMENTS_MAX, ATTEMPTS, CLOSED, COOLDOWN_MAX_MS, failuresOf, GENERATION_MAX, generationOf, HALF_OPEN, HIGHEST,
+  inFlightOf, LAST, METRICS_ONLY, modeOf, msOf, OPEN, OPENED_AT, openingOf, ownerOf, PROBE_CONCURRENCY, PROBE_EVERY_NTH, saw,
+  SEEN_COUNT, SEEN_MS, settingOf, slotOf, stateOf, SUCCESS_COUNT, TOLD, TOLD_FIRST, WORD,
 } from "./layout";
 import { floorMs, leaseDeadline, probeDeadline, wholeMs } from "./deadlines";
 import { isShut } from "./modes";
@@ -100,10 +100,10 @@ export function retryAfterMs(base: usize, nowMs: f64): f64 {
   const now = wholeMs(nowMs);
   const paused = remaining(floorMs(base, w, now), now);
   if (stateOf(w) == HALF_OPEN) {
-    if (inFlightOf(w) < <u64>load<f64>(base, PROBE_CONCURRENCY)) return paused;
+    if (inFlightOf(w) < settingOf(base, PROBE_CONCURRENCY)) return paused;
     return max<f64>(remaining(leaseDeadline(base, w, now), now), paused);
   }
-  const nth = <u64>load<f64>(base, PROBE_EVERY_NTH);
+  const nth = settingOf(base, PROBE_EVERY_NTH);
   const a = atomic.load<u64>(base, ATTEMPTS);
   if (nth > 0 && (ownerOf(a) != openingOf(w) || msOf(a) % nth == 0)) return paused;
   return max<f64>(remaining(probeDeadline(base, w, now), now), paused);

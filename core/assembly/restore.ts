@@ -1,9 +1,9 @@
 // What a snapshot says of a circuit, and how it is made to be so again. breaker_snapshot.ts draws the snapshot.
 
 import {
-  ATTACHMENTS_MAX, ATTEMPTS, BY_ATTEMPT, CLOSED, DEADLINE, deadlineWord, FAILURES_MASK, FAILURES_MAX, FAILURES_SHIFT, GENERATION_MAX,
-  GENERATION_SHIFT, generationOf, LEVEL_MAX, levelOf, modeOf, MS_MASK, msOf, OK_MASK, OPEN, OPENING_MASK, OPENING_MAX,
-  OPENING_SHIFT, openingOf, ownerOf, slotOf, stateOf, WORD,
+  ATTACHMENTS_MAX, ATTEMPTS, BY_ATTEMPT, CLOSED, DEADLINE, deadlineWord, FAILURES_MASK, FAILURES_MAX, FAILURES_SHIFT,
+  generationOf, LEVEL_MAX, levelOf, modeOf, msOf, OK_MASK, OPEN, OPENING_MASK, OPENING_MAX, OPENING_SHIFT, openingOf,
+  ownerOf, slotOf, stateOf, WORD,
 } from "./layout";
 import { floorMs, probeDeadline, raise, raiseFloor, wholeMs } from "./deadlines";
 import { isShut, WAS_CLOSED } from "./modes";

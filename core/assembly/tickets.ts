@@ -1,8 +1,8 @@
 // Who calls, and which call it was: attachments, and the tickets by which a result is known to be the first for its call.
 
 import {
-  ATTACHMENT_SHIFT, ATTACHMENTS_MAX, CLAIMED, generationOf, HIGHEST, ISSUED, OWNER, OWNERS, PERMIT_EXPONENT, PERMIT_EXPONENT_SHIFT,
-  PERMIT_GENERATION_SHIFT, slotOf, TICKET_MAX, TICKET_WORDS_MASK, TICKETS, TICKETS_REMEMBERED,
+  ATTACHMENT_SHIFT, ATTACHMENTS_MAX, CLAIMED, generationOf, HIGHEST, ISSUED, OWNER, OWNERS, PERMIT_EXPONENT,
+  PERMIT_EXPONENT_SHIFT, PERMIT_GENERATION_SHIFT, slotOf, TICKET_MAX, TICKET_WORDS_MASK, TICKETS, TICKETS_REMEMBERED,
 } from "./layout";
 
 /** What `mark` says of a ticket. */

@@ -1,8 +1,8 @@
 // What is told of a change of state: to the caller, whose listeners run when the call is over, and to whoever asks later why.
 
 import {
-  CLOSED, CLOSED_COUNT, count, deadlineWord, generationOf, HALF_OPENED_COUNT, LAST, OPEN, OPENED_AT, OPENED_COUNT, stateOf, TOLD,
-  TOLD_FIRST,
+  CLOSED, CLOSED_COUNT, count, deadlineWord, generationOf, HALF_OPENED_COUNT, LAST, OPEN, OPENED_AT, OPENED_COUNT, stateOf,
+  TOLD, TOLD_FIRST,
 } from "./layout";
 
 // Why the state changed, and the numbers behind it.

@@ -1,8 +1,9 @@
 // How the word W changes: by compare-and-swap, here or nowhere.
 
 import {
-  CLOSED, FAILURES_MASK, GENERATION_MASK, GENERATION_MAX, GENERATION_SHIFT, generationOf, HALF_OPEN, IN_FLIGHT_MASK, LEVEL_MASK,
-  LEVEL_SHIFT, OK_MASK, OPEN, OPENING_MASK, OPENING_MAX, OPENING_SHIFT, openingOf, STATE_MASK, stateOf, WAY_MASK, WAY_SHIFT, WORD,
+  CLOSED, FAILURES_MASK, GENERATION_MASK, GENERATION_MAX, GENERATION_SHIFT, generationOf, HALF_OPEN, IN_FLIGHT_MASK,
+  LEVEL_MASK, LEVEL_SHIFT, OK_MASK, OPEN, OPENING_MASK, OPENING_MAX, OPENING_SHIFT, openingOf, STATE_MASK, stateOf, WAY_MASK,
+  WAY_SHIFT, WORD,
 } from "./layout";
 import { probeDeadline, renewLease } from "./deadlines";
 import { tell } from "./told";

@@ -17,9 +17,9 @@
 //   a bucket   calls, failed, slow, each: generation:8 | lap:32 | count:24     the lap is the bucket's number / 16
 
 import {
-  ATTACHMENTS_MAX, BUCKETS, COUNT_BAD, COUNT_WINDOW_SIZE, deadlineWord, FAILURE_RATIO, GENERATION_MAX, generationOf, HEAD, HIGHEST,
-  MINIMUM_CALLS, msOf, ownerOf, PAGES, RULES, SLOW_CALL_RATIO, SLOW_CALLS, STARTS, STARTS_SHIFT, TICKETS_REMEMBERED, TIME_BAD,
-  TIME_WINDOW_MS, WORD,
+  ATTACHMENTS_MAX, BUCKETS, COUNT_BAD, COUNT_WINDOW_SIZE, deadlineWord, FAILURE_RATIO, GENERATION_MAX, generationOf, HEAD,
+  HIGHEST, MINIMUM_CALLS, msOf, ownerOf, PAGES, RULES, settingOf, SLOW_CALL_RATIO, SLOW_CALLS, STARTS, STARTS_SHIFT,
+  TICKETS_REMEMBERED, TIME_BAD, TIME_WINDOW_MS, whole, WORD,
 } from "./layout";
 import { isLater, raise, wholeMs } from "./deadlines";
 import { COUNT_FAILED, COUNT_SLOW, TIME_FAILED, TIME_SLOW } from "./told";
@@ -59,40 +59,57 @@ export const ENTERS_FAILED: u64 = 1;
 export const ENTERS_SLOW: u64 = 2;
 
 /** Enters a call of a closed generation into the count window. */
-export function enterCount(base: usize, generation: u64, call: u64): void {
-  const bits = ((call & ENTERS_FAILED) << PAGE_FAILED_SHIFT) | (call >> 1);
+// @ts-ignore: decorator
+@inline export function enterCount(base: usize, generation: u64, call: u64): void {
+  const head = atomic.load<u64>(base, HEAD);
+  const address = pageAddress(base, msOf(head));
+  const page = atomic.load<u64>(address);
+  const calls = countOf(page);
+  // As a rule the page is the one that is being filled, and nobody else is filling it. (HEAD may be of a later generation, and the
+  // page still of this one, which is over: then the call enters where nobody looks any more.)
+  const isUsual = page >> PAGE_TAG_SHIFT == tagOf(generation, msOf(head)) && calls < PAGE_CALLS &&
+    atomic.cmpxchg<u64>(address, page, (page + COUNT_ONE) | (bitsOf(call) << calls)) == page;
+  if (!isUsual) enterCountAnyhow(base, generation, call);
+  else if (call != 0) raise(base + COUNT_BAD, deadlineWord(generation, msOf(head) * PAGE_CALLS + calls), GENERATION_MAX);
+}
+
+/** The same, turning pages and trying again until it is done. */
+function enterCountAnyhow(base: usize, generation: u64, call: u64): void {
   while (true) {
     const head = atomic.load<u64>(base, HEAD);
-    if (isLater(ownerOf(head), generation, GENERATION_MAX)) return; // the generation is over
-    const number = ownerOf(head) == generation ? msOf(head) : 0;
-    const address = base + PAGES + (<usize>(number & PAGES_MASK) << 3);
-    const tag = (generation << 12) | (number & PAGE_NUMBER_MAX);
-    const page = atomic.load<u64>(address);
-    const isTurned = page >> PAGE_TAG_SHIFT == tag;
-    const calls = isTurned ? countOf(page) : 0;
     if (ownerOf(head) != generation) {
+      if (isLater(ownerOf(head), generation, GENERATION_MAX)) return; // the generation is over
       atomic.cmpxchg<u64>(base, head, deadlineWord(generation, 0), HEAD);
       continue;
     }
+    const number = msOf(head);
+    const address = pageAddress(base, number);
+    const page = atomic.load<u64>(address);
+    const isTurned = page >> PAGE_TAG_SHIFT == tagOf(generation, number);
+    const calls = isTurned ? countOf(page) : 0;
     if (calls == PAGE_CALLS) {
       atomic.cmpxchg<u64>(base, head, deadlineWord(generation, number + 1), HEAD);
       continue;
     }
-    const next = ((isTurned ? page : tag << PAGE_TAG_SHIFT) + COUNT_ONE) | (bits << calls);
-    if (atomic.cmpxchg<u64>(address, page, next) != page) continue;
+    const before = isTurned ? page : tagOf(generation, number) << PAGE_TAG_SHIFT;
+    if (atomic.cmpxchg<u64>(address, page, (before + COUNT_ONE) | (bitsOf(call) << calls)) != page) continue;
     if (call != 0) raise(base + COUNT_BAD, deadlineWord(generation, number * PAGE_CALLS + calls), GENERATION_MAX);
     return;
   }
 }
 
 /** What the count window says of a closed generation. */
-export function countVerdict(base: usize, generation: u64): u64 {
-  const size = <u64>load<f64>(base, COUNT_WINDOW_SIZE);
+// @ts-ignore: decorator
+@inline export function countVerdict(base: usize, generation: u64): u64 {
   const bad = atomic.load<u64>(base, COUNT_BAD);
-  if (ownerOf(bad) != generation) return 0; // nothing bad has happened
+  return ownerOf(bad) == generation ? countCalls(base, generation, bad) : 0; // or nothing bad has happened
+}
+
+function countCalls(base: usize, generation: u64, bad: u64): u64 {
+  const size = settingOf(base, COUNT_WINDOW_SIZE);
   const head = atomic.load<u64>(base, HEAD);
   if (ownerOf(head) != generation) return 0;
-  if (msOf(bad) + size < msOf(head) * PAGE_CALLS) return 0; // nor lately
+  if (msOf(bad) + size < msOf(head) * PAGE_CALLS) return 0; // nothing bad lately
   let calls: u64 = 0;
   let failed: u64 = 0;
   let slow: u64 = 0;
@@ -114,7 +131,7 @@ export function countWindowCalls(base: usize): u32 {
   const generation = generationOf(atomic.load<u64>(base, WORD));
   const head = atomic.load<u64>(base, HEAD);
   if (ownerOf(head) != generation) return 0;
-  const size = <u64>load<f64>(base, COUNT_WINDOW_SIZE);
+  const size = settingOf(base, COUNT_WINDOW_SIZE);
   let calls: u64 = 0;
   for (let number = <i64>msOf(head); number >= 0 && calls < size; number--) {
     const page = pageAt(base, generation, <u64>number);
@@ -149,20 +166,32 @@ export function enterCountCall(base: usize, call: u32): void {
 }
 
 /** Enters a call of a closed generation into the time window. */
-export function enterTime(base: usize, generation: u64, nowMs: u64, call: u64): void {
+// @ts-ignore: decorator
+@inline export function enterTime(base: usize, generation: u64, nowMs: u64, call: u64): void {
   const bucket = bucketAt(base, nowMs);
+  const address = bucketAddress(base, bucket);
+  const key = keyOf(generation, bucket);
   // The calls first: who reads in between sees a call that did not fail, and not a failure without a call.
-  add(bucketAddress(base, bucket) + CALLS, keyOf(generation, bucket), 1);
-  if ((call & ENTERS_FAILED) != 0) add(bucketAddress(base, bucket) + FAILED, keyOf(generation, bucket), 1);
-  if ((call & ENTERS_SLOW) != 0) add(bucketAddress(base, bucket) + SLOW, keyOf(generation, bucket), 1);
-  if (call != 0) raise(base + TIME_BAD, deadlineWord(generation, nowMs), GENERATION_MAX);
+  const seen = atomic.load<u64>(address + CALLS);
+  const isUsual = seen >> KEY_SHIFT == key && (seen & BUCKET_COUNT_MAX) != BUCKET_COUNT_MAX &&
+    atomic.cmpxchg<u64>(address + CALLS, seen, seen + 1) == seen;
+  if (!isUsual) add(address + CALLS, key, 1);
+  if (call == 0) return;
+  if ((call & ENTERS_FAILED) != 0) add(address + FAILED, key, 1);
+  if ((call & ENTERS_SLOW) != 0) add(address + SLOW, key, 1);
+  raise(base + TIME_BAD, deadlineWord(generation, nowMs), GENERATION_MAX);
 }
 
 /** What the time window says of a closed generation. */
-export function timeVerdict(base: usize, generation: u64, nowMs: u64): u64 {
+// @ts-ignore: decorator
+@inline export function timeVerdict(base: usize, generation: u64, nowMs: u64): u64 {
   const bad = atomic.load<u64>(base, TIME_BAD);
+  return ownerOf(bad) == generation ? timeCalls(base, generation, bad, nowMs) : 0; // or nothing bad has happened
+}
+
+function timeCalls(base: usize, generation: u64, bad: u64, nowMs: u64): u64 {
   const bucket = bucketAt(base, nowMs);
-  if (ownerOf(bad) != generation || bucketAt(base, msOf(bad)) + TENTHS <= bucket) return 0; // nothing bad has happened lately
+  if (bucketAt(base, msOf(bad)) + TENTHS <= bucket) return 0; // nothing bad lately
   const failed = inTime(base, generation, bucket, FAILED);
   const slow = inTime(base, generation, bucket, SLOW);
   return verdict(base, inTime(base, generation, bucket, CALLS), failed, slow, TIME_FAILED, TIME_SLOW);
@@ -250,15 +279,26 @@ function verdict(base: usize, calls: u64, failed: u64, slow: u64, reasonFailed: 
 // @ts-ignore: decorator
 @inline function countOf(page: u64): u64 { return page >> COUNT_SHIFT & COUNT_MAX; }
 
-/** The page of a number; 0 when it is not there. */
-function pageAt(base: usize, generation: u64, number: u64): u64 {
-  const page = atomic.load<u64>(base + PAGES + (<usize>(number & PAGES_MASK) << 3));
-  return page >> PAGE_TAG_SHIFT == ((generation << 12) | (number & PAGE_NUMBER_MAX)) ? page : 0;
-}
+// @ts-ignore: decorator
+@inline function tagOf(generation: u64, number: u64): u64 { return (generation << 12) | (number & PAGE_NUMBER_MAX); }
 
 // @ts-ignore: decorator
+@inline function bitsOf(call: u64): u64 { return ((call & ENTERS_FAILED) << PAGE_FAILED_SHIFT) | (call >> 1); }
+
+// @ts-ignore: decorator
+@inline function pageAddress(base: usize, number: u64): usize { return base + PAGES + (<usize>(number & PAGES_MASK) << 3); }
+
+/** The page of a number; 0 when it is not there. */
+function pageAt(base: usize, generation: u64, number: u64): u64 {
+  const page = atomic.load<u64>(pageAddress(base, number));
+  return page >> PAGE_TAG_SHIFT == tagOf(generation, number) ? page : 0;
+}
+
+/** The bucket of a time. A division of doubles is exact enough for 2^47 tenths, and costs a third of one of integers. */
+// @ts-ignore: decorator
 @inline function bucketAt(base: usize, ms: u64): u64 {
-  return ms * TENTHS / max<u64>(<u64>load<f64>(base, TIME_WINDOW_MS), 1); // 0 when another thread has just turned it off
+  const windowMs = max<f64>(load<f64>(base, TIME_WINDOW_MS), 1); // 0 when another thread has just turned it off
+  return whole(<f64><i64>(ms * TENTHS) / windowMs);
 }
 
 // @ts-ignore: decorator
