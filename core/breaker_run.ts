@@ -1,4 +1,5 @@
-import type { CircuitBreaker, Outcome } from "./breaker.ts";
+import type { CircuitBreaker } from "./breaker.ts";
+import type { Outcome } from "./circuit.ts";
 import { CircuitOpenError, type RefusingCircuit } from "./circuit_open_error.ts";
 
 /** How a circuit judges the calls that `run` makes. */
@@ -21,7 +22,8 @@ export interface OutcomePredicates<Result = unknown> {
 export interface RunOptions<Result = unknown> extends OutcomePredicates<Result> {
   /**
    * Ends the call early, as far as the call itself listens to it: it is handed on. An error while it is aborted is
-   * `"ignored"`, for it says nothing about the backend. @default {none}
+   * `"ignored"`, for a caller who gives up says nothing about the backend. A deadline that passed does: where the reason
+   * is a `TimeoutError`, as that of `AbortSignal.timeout`, the error is judged like any other. @default {none}
    */
   readonly signal?: AbortSignal;
 }
@@ -84,7 +86,7 @@ export class Runner {
     try {
       result = await fn(signal);
     } catch (error) {
-      this.#breaker.record(permit, signal?.aborted ? "ignored" : this.#judge(error, errorOutcome, "failure"));
+      this.#breaker.record(permit, hasGivenUp(signal) ? "ignored" : this.#judge(error, errorOutcome, "failure"));
       throw error;
     }
     this.#breaker.record(permit, this.#judge(result, resultOutcome, "success"));
@@ -126,6 +128,11 @@ export class Runner {
 interface Refusal extends Pick<RefusingCircuit, "state" | "mode"> {
   readonly error: CircuitOpenError;
   readonly rejected: Promise<never>;
+}
+
+/** True when the caller gave the call up. A deadline that passed is the backend's doing. */
+function hasGivenUp(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true && (signal.reason as { readonly name?: unknown } | null)?.name !== "TimeoutError";
 }
 
 function outcomeOf(answer: unknown): Outcome | undefined {

@@ -211,6 +211,21 @@ Deno.test("an error while the signal is aborted is ignored, whatever a predicate
   assert.deepEqual(outcomes(breaker), { permitted: 1, ignored: 1 });
 });
 
+Deno.test("an error after a deadline passed counts, as the predicate says: the backend took too long", async () => {
+  const late = new DOMException("Signal timed out.", "TimeoutError"); // the reason of AbortSignal.timeout
+  for (const [errorOutcome, counted] of [["failure", "failures"], ["ignored", "ignored"]] as const) {
+    const breaker = circuit({ errorOutcome: () => errorOutcome });
+    const controller = new AbortController();
+    const running = breaker.run(
+      (signal) => new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason))),
+      { signal: controller.signal },
+    );
+    controller.abort(late);
+    await assert.rejects(running, late);
+    assert.equal(breaker.counters[counted], 1);
+  }
+});
+
 Deno.test("a result while the signal is aborted counts: the backend has answered", async () => {
   const breaker = circuit();
   const controller = new AbortController();
