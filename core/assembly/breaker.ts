@@ -80,8 +80,8 @@ export function acquireInTime(base: usize, attachment: u32, time: f64): f64 {
   while (true) {
     if (stateOf(w) == CLOSED) return pass(base, slot, attachment, w, nowMs);
     if (isShut(modeOf(w))) {
-      // Who wanted it so may have died before all was undone.
-      if (!settle(base, slot, nowMs)) break;
+      // Who wanted it so may have died before all was undone. A call changes the state twice at most: who has changed it is refused.
+      if (load<i32>(slot, TOLD) > 0 || !settle(base, slot, nowMs)) break;
       w = atomic.load<u64>(base, WORD);
       continue;
     }
@@ -91,12 +91,12 @@ export function acquireInTime(base: usize, attachment: u32, time: f64): f64 {
     }
 
     if (stateOf(w) == HALF_OPEN) {
-      if (inFlightOf(w) > 0 && nowMs >= leaseDeadline(base, w, nowMs)) {
+      if (inFlightOf(w) > 0 && load<i32>(slot, TOLD) == 0 && nowMs >= leaseDeadline(base, w, nowMs)) {
         // Whoever held the probe is gone or too late: the episode is void, and this call takes its place if it may.
         const opened = begin(w, OPEN, BY_ATTEMPT, levelOf(w));
         const seen = change(base, slot, w, opened, LEASE_EXPIRED, load<f64>(base, PROBE_LEASE_MS), 0, nowMs);
         if (seen == CHANGED) count(slot, LEASE_EXPIRED_COUNT);
-        replaces = replaces || seen == CHANGED;
+        replaces = seen == CHANGED;
         w = seen == CHANGED ? opened : seen;
         continue;
       }

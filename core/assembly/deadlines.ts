@@ -4,8 +4,8 @@
 // deadline that is behind W installs it, by the same rule, from what W says. Of several only the first counts.
 
 import {
-  BY_COOLDOWN, BY_THROTTLE, COOLDOWN_BACKOFF, COOLDOWN_JITTER, COOLDOWN_MAX_MS, COOLDOWN_MS, DEADLINE, deadlineWord, FLOOR,
-  GENERATION_MAX, generationOf, LEASE, levelOf, msOf, OPENING_MAX, openingOf, ownerOf, PROBE_LEASE_MS, SEED, settingOf,
+  ATTEMPTS, BY_COOLDOWN, BY_THROTTLE, COOLDOWN_BACKOFF, COOLDOWN_JITTER, COOLDOWN_MAX_MS, COOLDOWN_MS, DEADLINE, deadlineWord,
+  FLOOR, GENERATION_MAX, generationOf, LEASE, levelOf, msOf, OPENING_MAX, openingOf, ownerOf, PROBE_LEASE_MS, SEED, settingOf,
   THROTTLE_MAX_MS, wayOf, whole,
 } from "./layout";
 
@@ -54,6 +54,15 @@ export function floorMs(base: usize, w: u64, nowMs: u64): u64 {
   const d = atomic.load<u64>(base, FLOOR);
   if (ownerOf(d) != openingOf(w)) return 0;
   return within(base + FLOOR, d, nowMs + settingOf(base, THROTTLE_MAX_MS));
+}
+
+/**
+ * Lets FLOOR and ATTEMPTS belong to an opening. Most openings have no pause, and some no attempts that count: a word that was left
+ * behind for half a round of openings would seem to be ahead, and be left alone.
+ */
+export function beginOpening(base: usize, opening: u64): void {
+  raise(base + FLOOR, deadlineWord(opening, 0), OPENING_MAX);
+  raise(base + ATTEMPTS, deadlineWord(opening, 0), OPENING_MAX);
 }
 
 /** Raises the floor of an opening; it never sinks. Called before the opening it belongs to, so nobody sees that without. */

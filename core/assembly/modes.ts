@@ -94,16 +94,20 @@ function giveBack(base: usize, attachment: u32, slot: usize, nowMs: u64): void {
   release(base, attachment);
 }
 
-/** Brings W in line with MODES; true when it had to. Whoever changes MODES again meanwhile settles that. */
+/**
+ * Brings W in line with MODES; true when it had to. Looks again after each change: MODES may have been changed and settled before W
+ * was, and then nobody else would see that W fell back.
+ */
 export function settle(base: usize, slot: usize, nowMs: u64): bool {
+  let hasChanged = false;
   while (true) {
     const mode = wantedMode(atomic.load<u32>(base, MODES));
     const w = atomic.load<u64>(base, WORD);
-    if (modeOf(w) == mode) return false;
+    if (modeOf(w) == mode) return hasChanged;
     const next = inMode(w, mode);
     if (change(base, slot, w, next, MODE_CHANGED, <f64>mode, <f64>modeOf(w), nowMs) != CHANGED) continue;
     tape(base, generationOf(w), nowMs, MODE_KIND, 0, mode);
-    return true;
+    hasChanged = true;
   }
 }
 

@@ -22,7 +22,10 @@ export const PROBE_SLOW: u64 = 12; // milliseconds
 export const MODE_CHANGED: u64 = 13; // the mode now, the mode before
 export const RESTORED: u64 = 14;
 
-/** One call changes the state at most so often: a void lease, a probe in its place. */
+/**
+ * So many changes of one call are told: a void lease, a probe in its place. Who sets a mode while others do may bring about more. Then
+ * the last one takes the place of the one before it; all are counted.
+ */
 const TOLD_MAX: i32 = 2;
 const TOLD_SHIFT: usize = 5;
 
@@ -37,8 +40,7 @@ const LAST_MASK: u64 = 3;
 
 /** Leaves word of a change of state, and counts it. Only who made the change tells it. */
 export function tell(base: usize, slot: usize, from: u64, to: u64, reason: u64, detail: f64, second: f64, nowMs: u64): void {
-  const index = load<i32>(slot, TOLD);
-  assert(index < TOLD_MAX); // one call changes the state at most twice
+  const index = min<i32>(load<i32>(slot, TOLD), TOLD_MAX - 1);
   const what = <f64>(generationOf(to) << 12 | stateOf(from) << 10 | stateOf(to) << 8 | reason);
   write(slot + TOLD_FIRST + (<usize>index << TOLD_SHIFT), what, detail, second);
   store<i32>(slot, index + 1, TOLD);

@@ -5,7 +5,7 @@ import {
   LEVEL_MASK, LEVEL_SHIFT, OK_MASK, OPEN, OPENING_MASK, OPENING_MAX, OPENING_SHIFT, openingOf, STATE_MASK, stateOf, WAY_MASK,
   WAY_SHIFT, WORD,
 } from "./layout";
-import { probeDeadline, renewLease } from "./deadlines";
+import { beginOpening, probeDeadline, renewLease } from "./deadlines";
 import { tell } from "./told";
 
 /** The word of the next generation: `w` in another state, with nothing in flight. From closed it begins an opening. */
@@ -32,6 +32,7 @@ export function change(base: usize, slot: usize, w: u64, next: u64, reason: u64,
   const seen = swing(base, w, next);
   if (seen != w) return seen;
   if (generationOf(next) != generationOf(w)) {
+    if (openingOf(next) != openingOf(w)) beginOpening(base, openingOf(next));
     if (stateOf(next) == OPEN) probeDeadline(base, next, nowMs);
     if (stateOf(next) == HALF_OPEN) renewLease(base, next, nowMs);
   }

@@ -175,10 +175,10 @@ export function enterCountCall(base: usize, call: u32): void {
   const seen = atomic.load<u64>(address + CALLS);
   const isUsual = seen >> KEY_SHIFT == key && (seen & BUCKET_COUNT_MAX) != BUCKET_COUNT_MAX &&
     atomic.cmpxchg<u64>(address + CALLS, seen, seen + 1) == seen;
-  if (!isUsual) add(address + CALLS, key, 1);
+  if (!isUsual) add(base, address + CALLS, key, 1);
   if (call == 0) return;
-  if ((call & ENTERS_FAILED) != 0) add(address + FAILED, key, 1);
-  if ((call & ENTERS_SLOW) != 0) add(address + SLOW, key, 1);
+  if ((call & ENTERS_FAILED) != 0) add(base, address + FAILED, key, 1);
+  if ((call & ENTERS_SLOW) != 0) add(base, address + SLOW, key, 1);
   raise(base + TIME_BAD, deadlineWord(generation, nowMs), GENERATION_MAX);
 }
 
@@ -212,9 +212,9 @@ export function enterTimeCounts(base: usize, age: u32, calls: u32, failed: u32, 
   const bucket = now > age ? now - age : 0; // the beginning of time is early enough
   const address = bucketAddress(base, bucket);
   const key = keyOf(generation, bucket);
-  if (calls > 0) add(address + CALLS, key, calls);
-  if (failed > 0) add(address + FAILED, key, failed);
-  if (slow > 0) add(address + SLOW, key, slow);
+  if (calls > 0) add(base, address + CALLS, key, calls);
+  if (failed > 0) add(base, address + FAILED, key, failed);
+  if (slow > 0) add(base, address + SLOW, key, slow);
   if (failed + slow > 0) raise(base + TIME_BAD, deadlineWord(generation, wholeMs(nowMs)), GENERATION_MAX);
 }
 
@@ -324,11 +324,11 @@ function countIn(base: usize, generation: u64, bucket: u64, kind: usize): u64 {
 }
 
 /** Adds to a word of a bucket, which is turned to `key` if it is of an earlier lap or generation. A full one stays full. */
-function add(address: usize, key: u64, calls: u64): void {
+function add(base: usize, address: usize, key: u64, calls: u64): void {
   let seen = atomic.load<u64>(address);
   while (true) {
     const isSame = seen >> KEY_SHIFT == key;
-    if (!isSame && seen != 0 && isLaterKey(seen >> KEY_SHIFT, key)) return; // it was turned while this thread slept
+    if (!isSame && seen != 0 && isTurned(base, seen >> KEY_SHIFT, key)) return; // … while this thread slept
     const count = min<u64>((isSame ? seen & BUCKET_COUNT_MAX : 0) + calls, BUCKET_COUNT_MAX);
     const before = atomic.cmpxchg<u64>(address, seen, (key << KEY_SHIFT) | count);
     if (before == seen) return;
@@ -336,8 +336,10 @@ function add(address: usize, key: u64, calls: u64): void {
   }
 }
 
-function isLaterKey(a: u64, b: u64): bool {
-  const generation = a >> KEY_GENERATION_SHIFT;
-  if (generation != b >> KEY_GENERATION_SHIFT) return isLater(generation, b >> KEY_GENERATION_SHIFT, KEY_GENERATION_MAX);
-  return isLater(a & LAP_MAX, b & LAP_MAX, LAP_MAX);
+/** True when a bucket's word that is not of `key` is of a later lap or generation, and not of one that is over. */
+function isTurned(base: usize, found: u64, key: u64): bool {
+  const generation = found >> KEY_GENERATION_SHIFT;
+  if (generation == key >> KEY_GENERATION_SHIFT) return isLater(found & LAP_MAX, key & LAP_MAX, LAP_MAX);
+  // The word may be hundreds of generations old, so eight bits do not say which of two is the later. The one that there is now is.
+  return generation == (generationOf(atomic.load<u64>(base, WORD)) & KEY_GENERATION_MAX);
 }

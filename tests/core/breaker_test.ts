@@ -1,6 +1,6 @@
 /** What the circuit breaker does, as tables. Each is run against the core and against the plain model. */
 
-import { spec } from "./breaker_spec.ts";
+import { type Line, spec } from "./breaker_spec.ts";
 
 /** As the predecessor's forwarder was set, and most tables here: the cooldown alone decides. */
 const BY_TIME = { failureThreshold: 5, probeEveryNth: 0, cooldownMs: 30_000 };
@@ -341,3 +341,33 @@ spec("reconfigured, no wait that is under way is longer than the new settings ha
   [ 99,     "reconfigure cooldownMaxMs 50",   "open retry:300"],
   [398,     "ask",                            "refused"],
 ]);
+
+/** Openings that end with the next call, from `fromMs` on, each with its cooldown of 10 ms. */
+function openings(count: number, fromMs = 0): Line[] {
+  return Array.from({ length: count }, (_, index) => fromMs + 10 * index).flatMap((atMs): Line[] => [
+    [atMs, "fail", "applied open"],
+    [atMs + 10, "ok", "applied closed"],
+  ]);
+}
+
+for (const count of [63, 64, 100, 128]) {
+  spec(`a pause is kept after ${count} openings that had none`, { ...BY_TIME, failureThreshold: 1, cooldownMs: 10 }, [
+    ...openings(count),
+    [2_000, "throttle 50", "applied throttled retry:50"],
+    [2_049, "ask", "refused open"],
+    [2_050, "ask", "passed half_open"],
+  ]);
+
+  spec(`attempts count from 0 after ${count} openings in which they did not count`, {
+    ...BY_TIME,
+    failureThreshold: 1,
+    cooldownMs: 10,
+  }, [
+    ...openings(count),
+    [2_000, "reconfigure probeEveryNth 3", "closed"],
+    [2_000, "fail", "applied open"],
+    [2_000, "fail", "applied open"],
+    [2_000, "ask x 2", "refused"],
+    [2_000, "ask", "passed half_open"],
+  ]);
+}

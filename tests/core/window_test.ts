@@ -1,6 +1,6 @@
 /** What windows do, as tables: a circuit that opens when too great a share of the last calls failed. */
 
-import { spec } from "./breaker_spec.ts";
+import { type Line, spec } from "./breaker_spec.ts";
 
 /** Leaves it to the windows to open, and to the cooldown to try again. */
 const BY_WINDOW = { failureThreshold: 4095, probeEveryNth: 0, cooldownMs: 1000 };
@@ -316,3 +316,21 @@ spec("a time window that was off begins empty", { ...SECOND, minimumCalls: 2 }, 
   [   0,    "fail",                                                 "closed"],
   [   0,    "fail",                                                 "open", "2 of 2 calls failed within 1000 ms"],
 ]);
+
+for (const probes of [1, 64, 100, 127, 128, 200]) {
+  spec(`a time window counts after an outage of ${probes} probes`, {
+    ...SECOND,
+    minimumCalls: 4,
+    cooldownMs: 1,
+    cooldownMaxMs: 1,
+  }, [
+    // Calls in all of the time that a window remembers, and then the outage.
+    ...Array.from({ length: 20 }, (_, tenth): Line => [100 * tenth, "ok x 5", "closed"]),
+    [2_000, "fail x 44", "applied closed"],
+    [2_000, "fail", "applied open"],
+    ...Array.from({ length: probes - 1 }, (_, probe): Line => [2_001 + probe, "fail", "applied open"]),
+    [3_000, "ok", "applied closed"],
+    [3_000, "fail x 3", "applied closed"],
+    [3_000, "fail", "applied open", "4 of 4 calls failed within 1000 ms"],
+  ]);
+}
