@@ -185,8 +185,9 @@ export class CircuitBreaker {
    */
   record(permit: number, outcome: Outcome): Recorded {
     if (outcome !== "success" || this.#timing === EXACTLY) return this.#record(permit, outcome, 0);
-    const coarseMs = this.#timing === COARSELY ? this.#nowMs(this.#windowClock) : NOT_READ_MS;
-    const answer = this.#core.recordUsual(this.#base, this.#attachment, permit, coarseMs);
+    const answer = this.#timing === COARSELY
+      ? this.#core.recordUsualInTime(this.#base, this.#attachment, permit, this.#nowMs(this.#windowClock))
+      : this.#core.recordUsual(this.#base, this.#attachment, permit);
     if (answer === 0) return "applied";
     if (answer === NEEDS_COARSE_TIME) this.#timing = COARSELY; // from now on
     return this.#record(permit, outcome, answer > 0 ? answer - NEEDS_TIME_UNMARKED : 0);

@@ -23,7 +23,8 @@ export interface Core {
   // deno-fmt-ignore
   record(base: number, attachment: number, permit: number, outcome: number, throttledMs: number, nowMs: number,
     progress: number): number;
-  recordUsual(base: number, attachment: number, permit: number, coarseMs: number): number;
+  recordUsual(base: number, attachment: number, permit: number): number;
+  recordUsualInTime(base: number, attachment: number, permit: number, coarseMs: number): number;
   setMode(base: number, attachment: number, mode: number, nowMs: number): void;
   hold(base: number, attachment: number, nowMs: number): void;
   letGo(base: number, attachment: number, nowMs: number): void;

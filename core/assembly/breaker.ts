@@ -150,10 +150,20 @@ function countAttempt(base: usize, w: u64): i64 {
 
 /**
  * Records the most usual of all results: a success while the circuit is closed, has no failures to forget and times no calls. Answers
- * APPLIED; NEEDS_COARSE_TIME, when a window needs a `time` that is negative, not yet read; NEEDS_TIME_ENTERED; or NOT_USUAL when it
- * did nothing because `record` has to look closer.
+ * APPLIED; NEEDS_COARSE_TIME, when a window wants to know the time; NEEDS_TIME_ENTERED; or NOT_USUAL when it did nothing because
+ * `record` has to look closer.
  */
-export function recordUsual(base: usize, attachment: u32, permit: f64, time: f64): i32 {
+export function recordUsual(base: usize, attachment: u32, permit: f64): i32 {
+  return recordSuccess(base, attachment, permit, -1);
+}
+
+/** The same with the time, by a function of its own: every call would pay for an argument that few need. */
+export function recordUsualInTime(base: usize, attachment: u32, permit: f64, time: f64): i32 {
+  return recordSuccess(base, attachment, permit, time);
+}
+
+// @ts-ignore: decorator
+@inline function recordSuccess(base: usize, attachment: u32, permit: f64, time: f64): i32 {
   const bits = reinterpret<u64>(permit);
   const w = atomic.load<u64>(base, WORD);
   const generation = bits >> PERMIT_GENERATION_SHIFT & GENERATION_MAX;

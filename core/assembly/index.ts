@@ -3,7 +3,7 @@
 export { ABI_VERSION, ATTACHMENTS_MAX, BREAKER_BYTES, NAME, NAME_BYTES_MAX, ORIGIN } from "./layout";
 export { applySettings, bytesOf, init, isBreaker, setSetting, setting } from "./settings";
 export { claim, lend } from "./tickets";
-export { acquire, acquireInTime, record, recordUsual } from "./breaker";
+export { acquire, acquireInTime, record, recordUsual, recordUsualInTime } from "./breaker";
 export { detach, hold, letGo, reclaim, setMode } from "./modes";
 export {
   consecutiveFailures, counter, generation, last, lastPlace, lastSuccessMs, mode, openedAtMs, probesInFlight, retryAfterMs, state,
