@@ -1,46 +1,39 @@
-import type { CircuitState, Outcome, Recorded } from "./circuit.ts";
 import { type CircuitCounters, countersOf } from "./breaker_counters.ts";
 import {
   type CircuitBreakerHandle,
+  handleOf,
   Joining,
   joiningBy,
   joiningNamed,
   type LentHandle,
   NOBODY,
-  wallAheadMs,
 } from "./breaker_handle.ts";
 import { checkMode, CircuitHold, type CircuitMode, MODES } from "./breaker_modes.ts";
 import {
-  type CheckedNumbers,
-  checkNumbers,
+  changed,
   checkOptions,
   type CircuitBreakerNumbers,
   type CircuitBreakerOptions,
   inForce,
-  optionsOf,
-  SETTINGS,
+  readNumbers,
+  writeNumbers,
 } from "./breaker_options.ts";
 import { type OutcomePredicates, Runner, type RunOptions } from "./breaker_run.ts";
-import { type CircuitTransition, STATES, TransitionListeners, transitionsOf } from "./breaker_transitions.ts";
-import { BurstClock } from "./burst_clock.ts";
+import { bytesOf, checkSnapshot, type CircuitSnapshot, restoreFrom, snapshotOf } from "./breaker_snapshot.ts";
+import { type CircuitTransition, TransitionListeners, transitionsOf } from "./breaker_transitions.ts";
+import { BurstClock, REFUSALS_OF_ONE_TIME, SUCCESSES_OF_ONE_TIME } from "./burst_clock.ts";
+import { type CircuitState, type Outcome, type Recorded, STATES } from "./circuit.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { type Core, CORE_ABI_VERSION, makePlace, writeName, writeOrigin } from "./loader.ts";
+import { type Core, makePlace, writeName, writeOrigin } from "./loader.ts";
 
-export type {
-  CircuitBreakerHandle,
-  CircuitBreakerNumbers,
-  CircuitBreakerOptions,
-  CircuitCounters,
-  CircuitHold,
-  CircuitMode,
-  CircuitState,
-  CircuitTransition,
-  LentHandle,
-  Outcome,
-  OutcomePredicates,
-  Recorded,
-  RunOptions,
-};
+export type { CircuitCounters } from "./breaker_counters.ts";
+export type { CircuitBreakerHandle, LentHandle } from "./breaker_handle.ts";
+export type { CircuitHold, CircuitMode } from "./breaker_modes.ts";
+export type { CircuitBreakerNumbers, CircuitBreakerOptions } from "./breaker_options.ts";
+export type { OutcomePredicates, RunOptions } from "./breaker_run.ts";
+export type { CircuitSnapshot, WindowTenth } from "./breaker_snapshot.ts";
+export type { CircuitTransition } from "./breaker_transitions.ts";
+export type { CircuitState, Outcome, Recorded } from "./circuit.ts";
 
 // What the core answers; see assembly/breaker.ts.
 const NEEDS_TIME = -2;
@@ -55,12 +48,6 @@ const NOT_READ_MS = -1;
 
 const OUTCOMES = { success: 0, failure: 1, ignored: 2 } as const;
 const RECORDED = ["applied", "stale", "duplicate"] as const;
-
-/** How many refusals of a burst one reading of the clock serves: each costs nanoseconds, so they are soon over. */
-const REFUSALS_OF_ONE_TIME = 256;
-
-/** How many successes of a burst one reading serves. Between two of them lies a call, which may take its time. */
-const SUCCESSES_OF_ONE_TIME = 32;
 
 // How calls are timed: for slow calls and the tape exactly, for a time window just well enough.
 const NOT_AT_ALL = 0;
@@ -136,7 +123,7 @@ export class CircuitBreaker {
       this.#originMs = Math.floor(this.#clock.nowMs());
       writeName(place, this.name);
       writeOrigin(place, this.#originMs);
-      this.#write(settings);
+      writeNumbers(this.#core, this.#base, settings);
       this.#core.init(this.#base, tapeSize);
     }
     const isOurs = this.#clock === systemClock;
@@ -267,7 +254,7 @@ export class CircuitBreaker {
 
   /** The numbers in force, without those of rules that are off. */
   get options(): CircuitBreakerNumbers {
-    return inForce(this.#numbers());
+    return inForce(readNumbers(this.#core, this.#base));
   }
 
   /**
@@ -279,16 +266,36 @@ export class CircuitBreaker {
    * @throws {RangeError} When a number is out of its range. Nothing is changed then.
    */
   reconfigure(changes: CircuitBreakerNumbers): void {
-    const action = "reconfigure circuit breaker";
-    for (const name of Object.keys(changes)) {
-      if (!SETTINGS.includes(name as keyof CircuitBreakerNumbers)) {
-        throw new TypeError(`Cannot ${action}: "${name}" cannot be changed, only ${SETTINGS.join(", ")}`);
-      }
-    }
-    const before = this.#numbers();
-    this.#write(checkNumbers(action, { ...optionsOf(before), ...changes }));
+    const before = readNumbers(this.#core, this.#base);
+    writeNumbers(this.#core, this.#base, changed(before, changes));
     this.#core.applySettings(this.#base, before.timeWindowMs, this.#nowMs());
     this.#timing = NOT_AT_ALL;
+  }
+
+  /**
+   * What the circuit is and has seen, as an object for JSON: state, mode, failures, windows, attempts and what is left of
+   * its waits. A half-open circuit is taken as open and ready to probe; holds and counters are not part of it.
+   */
+  snapshot(): CircuitSnapshot {
+    return snapshotOf(this.#core, this.#base, this.name, this.#nowMs());
+  }
+
+  /** The same in bytes. */
+  snapshotBytes(): Uint8Array<ArrayBuffer> {
+    return bytesOf(this.snapshot());
+  }
+
+  /**
+   * Makes the circuit what a snapshot says, for all who share it, as far as its own numbers allow: each window takes the
+   * last calls that it holds, no wait is longer than its maximum. Waits go on with what was left of them. This is one
+   * change at most, told as `"restored"`; results of calls still out are stale.
+   *
+   * @throws {TypeError} When it is no snapshot, or a part of it is of the wrong type or contradicts another.
+   * @throws {RangeError} When a part is out of its range, or was damaged on its way. Nothing is changed then.
+   */
+  restore(snapshot: CircuitSnapshot | Uint8Array): void {
+    restoreFrom(this.#core, this.#base, this.#attachment, checkSnapshot(snapshot), this.#nowMs());
+    this.#tell();
   }
 
   /** What happened so far, over all workers. */
@@ -310,15 +317,7 @@ export class CircuitBreaker {
 
   /** What `attach` takes: post it to a worker at once, for it carries the time. */
   get handle(): CircuitBreakerHandle {
-    return {
-      kind: "circuit-breaker",
-      abiVersion: CORE_ABI_VERSION,
-      name: this.name,
-      memory: this.#memory,
-      base: this.#base,
-      originMs: this.#originMs,
-      wallAheadMs: wallAheadMs(this.#clock),
-    };
+    return handleOf(this.name, this.#memory, this.#base, this.#originMs, this.#clock);
   }
 
   /**
@@ -380,16 +379,6 @@ export class CircuitBreaker {
     if (count === 0) return;
     const transitions = transitionsOf(this.#core, this.#base, this.#attachment, count, this.name);
     for (const transition of transitions) this.#listeners.tell(transition);
-  }
-
-  #numbers(): CheckedNumbers {
-    const read = (index: number) => this.#core.setting(this.#base, index);
-    return Object.fromEntries(SETTINGS.map((name, index) => [name, read(index)])) as CheckedNumbers;
-  }
-
-  #write(settings: CheckedNumbers & { readonly seed?: number }): void {
-    for (const [index, name] of SETTINGS.entries()) this.#core.setSetting(this.#base, index, settings[name]);
-    if (settings.seed !== undefined) this.#core.setSetting(this.#base, SETTINGS.length, settings.seed);
   }
 
   /** Shared time. A clock that answers no number stands still. */

@@ -22,8 +22,20 @@ export interface CircuitBreakerHandle {
   readonly owner?: number;
 }
 
+/** The handle of the breaker that lies at `base`. */
+export function handleOf(
+  name: string,
+  memory: WebAssembly.Memory,
+  base: number,
+  originMs: number,
+  clock: Clock,
+): CircuitBreakerHandle {
+  const kind = "circuit-breaker";
+  return { kind, abiVersion: CORE_ABI_VERSION, name, memory, base, originMs, wallAheadMs: wallAheadMs(clock) };
+}
+
 /** By how much a thread's wall clock is ahead of its monotonic one: what tells two monotonic clocks apart. */
-export function wallAheadMs(clock: Clock): number {
+function wallAheadMs(clock: Clock): number {
   return clock.wallMs() - clock.nowMs();
 }
 

@@ -2,6 +2,7 @@ import { checkMode, type CircuitMode } from "./breaker_modes.ts";
 import type { OutcomePredicates } from "./breaker_run.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { type Limit, withinLimits } from "./limits.ts";
+import type { Core } from "./loader.ts";
 import { freshSeed } from "./seed.ts";
 
 /** The part of a circuit breaker's behaviour that is numbers, and may be changed while it works. */
@@ -165,13 +166,8 @@ export function checkOptions(options: CircuitBreakerOptions): CheckedOptions {
   };
 }
 
-/**
- * Fills in the defaults and checks what may be changed while a breaker works.
- *
- * @throws {TypeError} When a value is not a number, or options contradict each other.
- * @throws {RangeError} When a number is out of its range, or of what another one leaves it.
- */
-export function checkNumbers(action: string, options: CircuitBreakerNumbers): CheckedNumbers {
+/** Fills in the defaults and checks what may be changed while a breaker works. */
+function checkNumbers(action: string, options: CircuitBreakerNumbers): CheckedNumbers {
   const checked = withinLimits<keyof CircuitBreakerNumbers>(action, options, LIMITS);
   if (options.slowCallRatio !== undefined && options.slowCallMs === undefined) {
     throw new TypeError(`Cannot ${action}: "slowCallRatio" needs "slowCallMs", which says what slow is`);
@@ -204,8 +200,35 @@ function derived(options: CircuitBreakerNumbers, checked: CheckedNumbers) {
   };
 }
 
+/**
+ * The numbers that are in force when `changes` are made: those that are not named stay, `undefined` is the default.
+ *
+ * @throws {TypeError} When one cannot be changed, is not a number, or they contradict each other.
+ * @throws {RangeError} When a number is out of its range.
+ */
+export function changed(numbers: CheckedNumbers, changes: CircuitBreakerNumbers): CheckedNumbers {
+  const action = "reconfigure circuit breaker";
+  for (const name of Object.keys(changes)) {
+    if (!SETTINGS.includes(name as keyof CircuitBreakerNumbers)) {
+      throw new TypeError(`Cannot ${action}: "${name}" cannot be changed, only ${SETTINGS.join(", ")}`);
+    }
+  }
+  return checkNumbers(action, { ...optionsOf(numbers), ...changes });
+}
+
+/** The numbers as they stand in the core. */
+export function readNumbers(core: Core, base: number): CheckedNumbers {
+  return Object.fromEntries(SETTINGS.map((name, index) => [name, core.setting(base, index)])) as CheckedNumbers;
+}
+
+/** Writes numbers, and the seed if there is one, to the core. */
+export function writeNumbers(core: Core, base: number, numbers: CheckedNumbers & { readonly seed?: number }): void {
+  for (const [index, name] of SETTINGS.entries()) core.setSetting(base, index, numbers[name]);
+  if (numbers.seed !== undefined) core.setSetting(base, SETTINGS.length, numbers.seed);
+}
+
 /** The options that make these numbers, without what is off and without what follows from the others anyway. */
-export function optionsOf(numbers: CheckedNumbers): CircuitBreakerNumbers {
+function optionsOf(numbers: CheckedNumbers): CircuitBreakerNumbers {
   const { minimumCalls, countWindowSize, timeWindowMs, failureRatio, slowCallMs, slowCallRatio, ...rest } = numbers;
   const { cooldownMaxMs, probeLeaseMs, ...always } = rest;
   const given = {

@@ -1,6 +1,6 @@
-import type { CircuitState } from "./circuit.ts";
 import { type CircuitMode, MODES } from "./breaker_modes.ts";
 import { type CircuitBreakerNumbers, SETTINGS } from "./breaker_options.ts";
+import { type CircuitState, STATES } from "./circuit.ts";
 import type { Core } from "./loader.ts";
 
 /** A change of state. */
@@ -16,9 +16,6 @@ export interface CircuitTransition {
   /** Why, as a short sentence for a log line: `"3 consecutive failures"`. */
   readonly reason: string;
 }
-
-/** The states in the order of their numbers. */
-export const STATES = ["closed", "half_open", "open"] as const satisfies readonly CircuitState[];
 
 // By the numbers of assembly/told.ts: what the two numbers behind a change mean, and what the settings say.
 const REASONS: readonly ((first: number, second: number, setting: (name: Setting) => number) => string)[] = [

@@ -6,6 +6,12 @@ const BURST_GAP_MS = 1;
 /** So many readings in a row make a burst. Fewer are not worth the trouble. */
 const BURST_READINGS = 32;
 
+/** How many refusals of a burst one reading of the clock serves: each costs nanoseconds, so they are soon over. */
+export const REFUSALS_OF_ONE_TIME = 256;
+
+/** How many successes of a burst one reading serves. Between two of them lies a call, which may take its time. */
+export const SUCCESSES_OF_ONE_TIME = 32;
+
 /**
  * A clock for questions that come in bursts: while a circuit is open, a program that goes on calling asks for the time
  * at each refusal, and reading it costs ten times as much as the refusal. In a burst the time is read once for some

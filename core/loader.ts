@@ -36,6 +36,8 @@ export interface Core {
   lastSuccessMs(base: number, nowMs: number): number;
   state(base: number): number;
   mode(base: number): number;
+  chosenMode(base: number): number;
+  holds(base: number): number;
   generation(base: number): number;
   consecutiveFailures(base: number): number;
   probesInFlight(base: number): number;
@@ -43,13 +45,14 @@ export interface Core {
   retryAfterMs(base: number, nowMs: number): number;
   counter(base: number, index: number): number;
   lastingState(base: number): number;
+  lastingFailures(base: number): number;
   level(base: number): number;
   attempts(base: number): number;
   cooldownLeftMs(base: number, nowMs: number): number;
   pauseLeftMs(base: number, nowMs: number): number;
   // deno-fmt-ignore
-  restore(base: number, attachment: number, state: number, failures: number, level: number, attempts: number,
-    cooldownLeftMs: number, pauseLeftMs: number, nowMs: number): void;
+  restore(base: number, attachment: number, state: number, mode: number, failures: number, level: number,
+    attempts: number, cooldownLeftMs: number, pauseLeftMs: number, nowMs: number): number;
   countWindowCalls(base: number): number;
   countWindowCall(base: number, age: number): number;
   enterCountCall(base: number, call: number): void;

@@ -58,6 +58,7 @@ export {
   type CircuitCounters,
   type CircuitHold,
   type CircuitMode,
+  type CircuitSnapshot,
   type CircuitState,
   type CircuitTransition,
   type LentHandle,
@@ -65,6 +66,7 @@ export {
   type OutcomePredicates,
   type Recorded,
   type RunOptions,
+  type WindowTenth,
 } from "./breaker.ts";
 export { CircuitOpenError, type RefusingCircuit } from "./circuit_open_error.ts";
 export { type Clock, systemClock } from "./clock.ts";

@@ -4,11 +4,11 @@ export { ABI_VERSION, ATTACHMENTS_MAX, BREAKER_BYTES, NAME, NAME_BYTES_MAX, ORIG
 export { applySettings, bytesOf, init, isBreaker, setSetting, setting } from "./settings";
 export { claim, lend } from "./tickets";
 export { acquire, acquireInTime, record, recordUsual, recordUsualInTime } from "./breaker";
-export { detach, hold, letGo, reclaim, setMode } from "./modes";
+export { chosenMode, detach, hold, holds, letGo, reclaim, setMode } from "./modes";
 export {
   consecutiveFailures, counter, generation, last, lastPlace, lastSuccessMs, mode, openedAtMs, probesInFlight, retryAfterMs, state,
   throttledMs, told, toldCount,
 } from "./readings";
-export { attempts, cooldownLeftMs, lastingState, level, pauseLeftMs, restore } from "./restore";
+export { attempts, cooldownLeftMs, lastingFailures, lastingState, level, pauseLeftMs, restore } from "./restore";
 export { countWindowCall, countWindowCalls, enterCountCall, enterTimeCounts, timeWindowCount } from "./window";
 export { tapeNext } from "./tape";

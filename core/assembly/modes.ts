@@ -20,7 +20,8 @@ import { release } from "./tickets";
 import { wholeMs } from "./deadlines";
 
 const SET_MASK: u32 = 0xff;
-const HOLD_ONE: u32 = 1 << 8;
+const HOLDS_SHIFT: u32 = 8;
+const HOLD_ONE: u32 = 1 << HOLDS_SHIFT;
 
 /** In probesOk of a circuit that is shut: it was closed before. */
 export const WAS_CLOSED: u64 = OK_ONE;
@@ -32,13 +33,18 @@ export const WAS_CLOSED: u64 = OK_ONE;
 /** Sets the mode that rules while nobody holds the circuit open. */
 export function setMode(base: usize, attachment: u32, mode: u32, nowMs: f64): void {
   if (attachment >= ATTACHMENTS_MAX) return; // detached
+  choose(base, mode);
+  tellNothing(slotOf(base, attachment));
+  settle(base, slotOf(base, attachment), wholeMs(nowMs));
+}
+
+/** Notes the mode that is set. `settle` is to be called, or W changed to fit. */
+export function choose(base: usize, mode: u32): void {
   let seen = atomic.load<u32>(base, MODES);
   for (let before = seen; ; seen = before) {
     before = atomic.cmpxchg<u32>(base, seen, (seen & ~SET_MASK) | mode, MODES);
-    if (before == seen) break;
+    if (before == seen) return;
   }
-  tellNothing(slotOf(base, attachment));
-  settle(base, slotOf(base, attachment), wholeMs(nowMs));
 }
 
 /** Holds the circuit open, once more. */
@@ -101,7 +107,7 @@ function giveBack(base: usize, attachment: u32, slot: usize, nowMs: u64): void {
 export function settle(base: usize, slot: usize, nowMs: u64): bool {
   let hasChanged = false;
   while (true) {
-    const mode = wantedMode(atomic.load<u32>(base, MODES));
+    const mode = wantedMode(base);
     const w = atomic.load<u64>(base, WORD);
     if (modeOf(w) == mode) return hasChanged;
     const next = inMode(w, mode);
@@ -111,9 +117,20 @@ export function settle(base: usize, slot: usize, nowMs: u64): bool {
   }
 }
 
-// @ts-ignore: decorator
-@inline function wantedMode(modes: u32): u64 {
+/** The mode that is to be in force. */
+export function wantedMode(base: usize): u64 {
+  const modes = atomic.load<u32>(base, MODES);
   return modes >= HOLD_ONE ? FORCED_OPEN : <u64>(modes & SET_MASK);
+}
+
+/** The mode that was set, by its number: the one in force when nobody holds the circuit open. */
+export function chosenMode(base: usize): u32 {
+  return atomic.load<u32>(base, MODES) & SET_MASK;
+}
+
+/** How many holds there are on the circuit. */
+export function holds(base: usize): u32 {
+  return atomic.load<u32>(base, MODES) >> HOLDS_SHIFT;
 }
 
 /** The word of `w` in another mode. Unless only the name changes, results of calls that are out count no more. */

@@ -40,6 +40,8 @@ export function claim(base: usize, owner: u32): i32 {
 /** Gives an attachment back. Its tickets and counters stay and go on, so calls still out can be recorded. */
 export function release(base: usize, attachment: u32): void {
   if (attachment >= ATTACHMENTS_MAX) return;
+  // First, or who claims it next could be taken for the owner's for a moment, and be reclaimed.
+  atomic.store<u32>(slotOf(base, attachment), 0, OWNER);
   atomic.and<u32>(base + CLAIMED + ((attachment >> 5) << 2), ~(1 << (attachment & 31)));
 }
 

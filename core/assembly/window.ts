@@ -201,7 +201,7 @@ function timeCalls(base: usize, generation: u64, bad: u64, nowMs: u64): u64 {
 export function timeWindowCount(base: usize, age: u32, which: u32, nowMs: f64): u32 {
   const generation = generationOf(atomic.load<u64>(base, WORD));
   const bucket = bucketAt(base, wholeMs(nowMs));
-  if (<u64>age > bucket || which > 2) return 0;
+  if (which > 2) return 0;
   return <u32>countIn(base, generation, bucket - age, <usize>which << 3);
 }
 
@@ -209,7 +209,7 @@ export function timeWindowCount(base: usize, age: u32, which: u32, nowMs: f64): 
 export function enterTimeCounts(base: usize, age: u32, calls: u32, failed: u32, slow: u32, nowMs: f64): void {
   const generation = generationOf(atomic.load<u64>(base, WORD));
   const now = bucketAt(base, wholeMs(nowMs));
-  const bucket = now > age ? now - age : 0; // the beginning of time is early enough
+  const bucket = now - age; // before the beginning of time the numbers go round, as do their laps
   const address = bucketAddress(base, bucket);
   const key = keyOf(generation, bucket);
   if (calls > 0) add(base, address + CALLS, key, calls);
@@ -314,7 +314,7 @@ function pageAt(base: usize, generation: u64, number: u64): u64 {
 /** The calls of one kind in the ten buckets up to `last`. */
 function inTime(base: usize, generation: u64, last: u64, kind: usize): u64 {
   let sum: u64 = 0;
-  for (let age: u64 = 0; age < TENTHS && age <= last; age++) sum += countIn(base, generation, last - age, kind);
+  for (let age: u64 = 0; age < TENTHS; age++) sum += countIn(base, generation, last - age, kind);
   return sum;
 }
 

@@ -3,10 +3,11 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
-import { CircuitBreaker, type Outcome } from "../../core/breaker.ts";
+import { CircuitBreaker, type CircuitSnapshot, type Outcome } from "../../core/breaker.ts";
+import { bytesOf } from "../../core/breaker_snapshot.ts";
 import { BreakerModel } from "../model/breaker_model.ts";
 import { ATTACHMENTS_MAX, options, program, type Step } from "../model/breaker_program.ts";
-import type { ModelCounters } from "../model/circuit_model.ts";
+import type { ModelCounters, ModelSnapshot } from "../model/circuit_model.ts";
 import type { CircuitBreakerNumbers, CircuitBreakerOptions } from "../../core/breaker_options.ts";
 
 /** Seeds that once failed, kept and tried first. What to add is in the message of a failure. */
@@ -73,21 +74,27 @@ const EXPECTED: readonly string[] = [
   "closed -> open: throttled for n ms",
   "closed -> open: forced open",
   "closed -> open: disabled",
+  "closed -> open: restored",
   "open -> half_open: cooldown ended",
   "open -> half_open: attempt n may probe",
   "open -> half_open: a lost probe is replaced",
   "open -> closed: forced closed",
   "open -> closed: released",
   "open -> closed: enabled",
+  "open -> closed: restored",
   "half_open -> open: probe failed",
   "half_open -> open: probe took n ms",
   "half_open -> open: throttled for n ms",
   "half_open -> open: no probe reported within n ms",
   "half_open -> open: forced open",
   "half_open -> open: disabled",
+  "half_open -> open: restored",
   "half_open -> closed: probe succeeded",
   "half_open -> closed: n probes succeeded",
   "half_open -> closed: forced closed",
+  "half_open -> closed: restored",
+  ...["restored closed auto", "restored closed forced_closed", "restored closed forced_open"],
+  ...["restored open auto", "restored open forced_open", "restored open disabled"],
 ];
 
 /** Runs the programs of a seed, and answers with how many steps they were. */
@@ -111,6 +118,12 @@ interface Pair {
   readonly model: BreakerModel;
 }
 
+/** A snapshot of both sides, taken at one time. */
+interface Snapshots {
+  readonly core: CircuitSnapshot;
+  readonly model: ModelSnapshot;
+}
+
 /** The core and the model, which do the same and are compared after each step. */
 class SideBySide {
   /** What happened besides transitions and counts. */
@@ -120,6 +133,7 @@ class SideBySide {
   readonly #first: Pair;
   readonly #pairs: Pair[];
   readonly #calls: { readonly core: number; readonly model: number }[] = [];
+  readonly #snapshots: Snapshots[] = [];
   readonly #holds: { readonly core: { release(): void }; readonly model: { release(): void } }[] = [];
   #nowMs = 0;
 
@@ -196,6 +210,14 @@ class SideBySide {
       case "reconfigure":
         this.#reconfigure(this.#by(step.by), step.changes);
         return;
+      case "snapshot": {
+        const { core, model } = this.#by(step.by);
+        this.#snapshots.push({ core: core.snapshot(), model: model.snapshot() });
+        return;
+      }
+      case "restore":
+        this.#restore(step.by, this.#snapshots[step.snapshot % Math.max(1, this.#snapshots.length)]);
+        return;
     }
   }
 
@@ -240,6 +262,14 @@ class SideBySide {
     });
     assert.equal(refusals[0], refusals[1]);
     this.met.add(refusals[0] === undefined ? "reconfigured" : "reconfigure refused");
+  }
+
+  #restore(by: number, snapshot: Snapshots | undefined): void {
+    if (snapshot === undefined) return;
+    const { core, model } = this.#by(by);
+    core.restore(by % 2 === 0 ? JSON.parse(JSON.stringify(snapshot.core)) : bytesOf(snapshot.core));
+    model.restore(snapshot.model);
+    this.met.add(`restored ${snapshot.core.state} ${core.mode}`);
   }
 
   #listen(pair: Pair): Pair {

@@ -5,7 +5,7 @@ import type { Outcome } from "../../core/breaker.ts";
 import type { CircuitMode } from "../../core/breaker_modes.ts";
 import type { CircuitBreakerNumbers, CircuitBreakerOptions } from "../../core/breaker_options.ts";
 
-/** One step. Calls, attachments and holds are chosen by a number, modulo how many there are. */
+/** One step. Calls, attachments, holds and snapshots are chosen by a number, modulo how many there are. */
 export type Step =
   | { readonly does: "acquire"; readonly by: number }
   | { readonly does: "record"; readonly by: number; readonly call: number; readonly outcome: Outcome }
@@ -16,7 +16,9 @@ export type Step =
   | { readonly does: "mode"; readonly by: number; readonly mode: CircuitMode }
   | { readonly does: "hold"; readonly by: number }
   | { readonly does: "release"; readonly hold: number }
-  | { readonly does: "reconfigure"; readonly by: number; readonly changes: CircuitBreakerNumbers };
+  | { readonly does: "reconfigure"; readonly by: number; readonly changes: CircuitBreakerNumbers }
+  | { readonly does: "snapshot"; readonly by: number }
+  | { readonly does: "restore"; readonly by: number; readonly snapshot: number };
 
 /** Programs take few attachments, so that these meet. */
 export const ATTACHMENTS_MAX = 4;
@@ -108,6 +110,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ does: fc.constant("hold" as const), by }) },
   { weight: 8, arbitrary: fc.record({ does: fc.constant("release" as const), hold: some }) },
   { weight: 3, arbitrary: fc.record({ does: fc.constant("reconfigure" as const), by, changes }) },
+  { weight: 2, arbitrary: fc.record({ does: fc.constant("snapshot" as const), by }) },
+  { weight: 2, arbitrary: fc.record({ does: fc.constant("restore" as const), by, snapshot: some }) },
 );
 
 /** Long programs: short ones hardly leave the closed state. */

@@ -3,14 +3,13 @@
 import type { CircuitState } from "../../core/breaker.ts";
 import type { CircuitMode } from "../../core/breaker_modes.ts";
 import {
+  changed,
   type CheckedNumbers,
-  checkNumbers,
   checkOptions,
   type CircuitBreakerNumbers,
   type CircuitBreakerOptions,
-  optionsOf,
 } from "../../core/breaker_options.ts";
-import { WindowsModel } from "./window_model.ts";
+import { WindowsModel, type WindowsSnapshot } from "./window_model.ts";
 
 /** A call that was let through, and whether its result has come. */
 export interface Call {
@@ -32,15 +31,14 @@ export interface Attachment {
 export type ModelCounters = Record<string, number>;
 
 /** A circuit as it was at some time: what `restore` takes. Times are what was left of them. */
-export interface ModelSnapshot {
-  readonly state: CircuitState;
+export interface ModelSnapshot extends WindowsSnapshot {
+  readonly state: "closed" | "open";
   readonly failures: number;
   readonly attempts: number;
   readonly level: number;
   readonly cooldownLeftMs: number;
   readonly pauseLeftMs: number;
   readonly mode: CircuitMode;
-  readonly windows: WindowsModel;
 }
 
 /** 12 bits of the core's word count failures. */
@@ -178,7 +176,7 @@ export class CircuitModel {
   /** Changes the numbers that `changes` names; what is under way goes on. */
   reconfigure(changes: CircuitBreakerNumbers, nowMs: number): void {
     const before = this.options;
-    const after = checkNumbers("reconfigure circuit breaker", { ...optionsOf(before), ...changes });
+    const after = changed(before, changes);
     this.options = after;
     this.windows.resize(before, after, nowMs);
     if (before.slowCallMs === 0) this.timedFrom = this.calls.length;
@@ -193,29 +191,47 @@ export class CircuitModel {
     this.pauseEndsMs = Math.min(this.pauseEndsMs, nowMs + throttleMaxMs);
   }
 
+  /** What the circuit is, or will be when nobody holds it open: closed, then it is clean. */
   snapshot(nowMs: number): ModelSnapshot {
-    const isHalfOpen = this.state === "half_open";
+    const mode = this.#chosenMode;
+    const clean = {
+      mode,
+      failures: 0,
+      attempts: 0,
+      level: 0,
+      cooldownLeftMs: 0,
+      pauseLeftMs: 0,
+      counted: [],
+      recent: [],
+    };
+    if (this.state === "closed") {
+      return { ...clean, state: "closed", failures: this.failures, ...this.windows.snapshot(this.options, nowMs) };
+    }
+    if (mode === "forced_closed" || (this.isForcedOpen && this.#wasClosed)) return { ...clean, state: "closed" };
     return {
-      state: isHalfOpen ? "open" : this.state,
+      ...clean,
+      state: "open",
       failures: this.failures,
       attempts: this.attempts,
       level: this.level,
-      cooldownLeftMs: isHalfOpen ? 0 : Math.max(0, this.cooldownEndsMs - nowMs),
+      cooldownLeftMs: this.state === "half_open" ? 0 : Math.max(0, this.cooldownEndsMs - nowMs),
       pauseLeftMs: Math.max(0, this.pauseEndsMs - nowMs),
-      mode: this.#chosenMode,
-      windows: this.windows,
     };
   }
 
   restore(snapshot: ModelSnapshot, nowMs: number): void {
-    this.begin(snapshot.state, "restored");
+    const { cooldownMaxMs, throttleMaxMs } = this.options;
+    const pauseMs = Math.min(snapshot.pauseLeftMs, throttleMaxMs);
+    this.#chosenMode = snapshot.mode;
+    this.mode = this.holds.size > 0 ? "forced_open" : snapshot.mode;
+    this.#wasClosed = snapshot.state === "closed";
+    this.begin(this.isForcedOpen ? "open" : snapshot.state, "restored");
     this.failures = snapshot.failures;
     this.attempts = snapshot.attempts;
     this.level = snapshot.level;
-    this.cooldownEndsMs = nowMs + snapshot.cooldownLeftMs;
-    this.pauseEndsMs = nowMs + snapshot.pauseLeftMs;
-    this.windows = snapshot.windows;
-    this.choose(snapshot.mode);
+    this.cooldownEndsMs = nowMs + Math.min(snapshot.cooldownLeftMs, Math.max(cooldownMaxMs, pauseMs));
+    this.pauseEndsMs = nowMs + pauseMs;
+    if (this.state === "closed") this.windows = WindowsModel.restored(snapshot, this.options, nowMs);
   }
 
   /** The wait that begins with this generation. */

@@ -20,6 +20,12 @@ const TENTHS = 10;
 /** The largest `countWindowSize`: a window that is made larger finds the calls that it had forgotten. */
 const CALLS_MAX = 1024;
 
+/** What windows hold at some time: the calls of the time window by how many tenths ago they were. */
+export interface WindowsSnapshot {
+  readonly counted: readonly Omit<CompletedCall, "tenth">[];
+  readonly recent: readonly (Omit<CompletedCall, "tenth"> & { readonly age: number })[];
+}
+
 /** The completed calls of one closed generation, as far as a window may see them: plain lists, oldest first. */
 export class WindowsModel {
   /** What a count window sees the last of. */
@@ -54,6 +60,25 @@ export class WindowsModel {
       return `${slowRecent} of ${recent.length} calls within ${timeWindowMs} ms took ${slowCallMs} ms or longer`;
     }
     return undefined;
+  }
+
+  snapshot({ countWindowSize, timeWindowMs }: WindowOptions, nowMs: number): WindowsSnapshot {
+    const now = tenthOf(nowMs, timeWindowMs);
+    return {
+      counted: countWindowSize > 0 ? this.counted.slice(-countWindowSize) : [],
+      recent: this.recent.filter((call) => isRecent(call, now)).map(({ tenth, ...call }) => ({
+        ...call,
+        age: now - tenth,
+      })),
+    };
+  }
+
+  static restored({ counted, recent }: WindowsSnapshot, options: WindowOptions, nowMs: number): WindowsModel {
+    const windows = new WindowsModel();
+    const now = tenthOf(nowMs, options.timeWindowMs);
+    if (options.countWindowSize > 0) windows.counted = counted.map((call) => ({ ...call, tenth: now }));
+    if (options.timeWindowMs > 0) windows.recent = recent.map(({ age, ...call }) => ({ ...call, tenth: now - age }));
+    return windows;
   }
 
   /** Takes up other numbers: a window that is turned on begins empty, one that lasts longer or shorter begins anew with what it has. */
