@@ -1,13 +1,6 @@
 import { type CircuitCounters, countersOf } from "./breaker_counters.ts";
-import {
-  type CircuitBreakerHandle,
-  handleOf,
-  Joining,
-  joiningBy,
-  joiningNamed,
-  type LentHandle,
-  NOBODY,
-} from "./breaker_handle.ts";
+import { explanationOf } from "./breaker_explanation.ts";
+import { type CircuitBreakerHandle, handleOf, Joining, joiningBy, type LentHandle, NOBODY } from "./breaker_handle.ts";
 import { checkMode, CircuitHold, type CircuitMode, MODES } from "./breaker_modes.ts";
 import {
   changed,
@@ -151,10 +144,7 @@ export class CircuitBreaker {
     which: CircuitBreakerHandle | string,
     options: { readonly clock?: Clock } & OutcomePredicates = {},
   ): CircuitBreaker {
-    const clock = options.clock ?? systemClock;
-    return new CircuitBreaker(
-      typeof which === "string" ? joiningNamed(which, clock, options) : joiningBy(which, clock, options),
-    );
+    return new CircuitBreaker(joiningBy(which, options.clock ?? systemClock, options));
   }
 
   /** Asks to make a call. A number that is not negative is the permit to make it; a negative one is a refusal. */
@@ -296,6 +286,14 @@ export class CircuitBreaker {
   restore(snapshot: CircuitSnapshot | Uint8Array): void {
     restoreFrom(this.#core, this.#base, this.#attachment, checkSnapshot(snapshot), this.#nowMs());
     this.#tell();
+  }
+
+  /**
+   * What the circuit is, why, and what comes next, in one sentence with the numbers behind its last change: for people.
+   * `"collector" is open since 2.3 s: 3 consecutive failures reached failureThreshold 3; the next probe may pass in 27.7 s`
+   */
+  explain(): string {
+    return explanationOf(this.#core, this.#base, this.name, this.#nowMs());
   }
 
   /** What happened so far, over all workers. */

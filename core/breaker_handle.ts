@@ -59,7 +59,7 @@ export class Joining {
   /** What judges the calls that are run. */
   readonly predicates: OutcomePredicates;
 
-  /** Made by `joiningBy` and `joiningNamed`. */
+  /** Made by `joiningBy`. */
   constructor(
     name: string,
     place: Place,
@@ -81,11 +81,16 @@ export class Joining {
 export const NOBODY = 0;
 
 /**
- * What it takes to join the breaker of a handle.
+ * What it takes to join the breaker of a handle or a name.
  *
  * @throws {TypeError} When it is not the handle of a breaker, or its memory does not hold one.
+ * @throws {Error} When this thread knows none, or more than one, of that name.
  */
-export function joiningBy(handle: CircuitBreakerHandle, clock: Clock, predicates: OutcomePredicates): Joining {
+export function joiningBy(which: CircuitBreakerHandle | string, clock: Clock, predicates: OutcomePredicates): Joining {
+  return typeof which === "string" ? joiningNamed(which, clock, predicates) : joiningTo(which, clock, predicates);
+}
+
+function joiningTo(handle: CircuitBreakerHandle, clock: Clock, predicates: OutcomePredicates): Joining {
   const problem = problemOf(handle);
   if (problem !== undefined) throw new TypeError(`Cannot attach circuit breaker: ${problem}`);
   const { memory, base, name } = handle;
@@ -100,12 +105,7 @@ export function joiningBy(handle: CircuitBreakerHandle, clock: Clock, predicates
   return new Joining(name, place, clock, originMs, handle.owner ?? NOBODY, predicates);
 }
 
-/**
- * What it takes to join the breaker of a name.
- *
- * @throws {Error} When this thread knows none, or more than one, of that name.
- */
-export function joiningNamed(name: string, clock: Clock, predicates: OutcomePredicates): Joining {
+function joiningNamed(name: string, clock: Clock, predicates: OutcomePredicates): Joining {
   const places = knownPlaces();
   const [found, another] = places.filter((place) => place.name === name);
   if (found === undefined || another !== undefined) {

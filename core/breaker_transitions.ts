@@ -54,11 +54,15 @@ export function transitionsOf(
   count: number,
   name: string,
 ): CircuitTransition[] {
-  const setting = (name: Setting) => core.setting(base, SETTINGS.indexOf(name));
   return Array.from({ length: count }, (_, index) => {
     const [what, first, second] = [0, 1, 2].map((field) => core.told(base, attachment, index, field)) as Numbers;
-    return transitionOf(name, what, REASONS[what & 0xff]!(first, second, setting));
+    return transitionOf(name, what, reasonOf(core, base, what & 0xff, first, second));
   });
+}
+
+/** The words for a reason, by its number in assembly/told.ts, and the numbers behind it. */
+export function reasonOf(core: Core, base: number, reason: number, first: number, second: number): string {
+  return REASONS[reason]!(first, second, (name) => core.setting(base, SETTINGS.indexOf(name)));
 }
 
 type Numbers = [number, number, number];
