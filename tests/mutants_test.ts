@@ -1,8 +1,17 @@
 /** The list of mutants, as far as it can be judged without building any: `deno task mutants` tries them. */
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { CORE_MUTANTS } from "../tools/core_mutants.ts";
 import { mutated } from "../tools/mutants.ts";
+
+Deno.test("the text of each mutant of the core stands in its file, once", () => {
+  assert.ok(CORE_MUTANTS.length >= 50);
+  for (const mutant of CORE_MUTANTS) {
+    const source = readFileSync(new URL(`../${mutant.file}`, import.meta.url), "utf8");
+    assert.notEqual(mutated(source, mutant), source, mutant.name);
+  }
+});
 
 Deno.test("a mutant is refused whose text is not found, or more than once", () => {
   const mutant = { name: "wrong", breaks: "nothing", file: "a.ts", from: "a", to: "$&b" };

@@ -19,9 +19,10 @@ const FLAGS = [
   ...["--runtime", "stub"],
   ...["--use", "abort="],
   "--noExportMemory",
-  "-O3",
-  "--converge",
 ];
+
+/** Most of the time that a build takes. `--fast` leaves it out, for who only asks whether the machine is right. */
+const OPTIMISED = ["-O3", "--converge"];
 
 /** What came of a compilation. */
 export interface CompiledCore {
@@ -31,21 +32,23 @@ export interface CompiledCore {
   readonly wat: string;
 }
 
-/** The source of a file by its name from the house's root; throws when there is none. */
-export type ReadSource = (name: string) => string;
-
-/** Reads a file of the house. */
-export const readHouse: ReadSource = (name) => readFileSync(join(HOUSE, name), "utf8");
-
-/** Compiles core/assembly in memory. A test may have it read other sources than the house's. */
-export async function compileCore(readSource: ReadSource = readHouse): Promise<CompiledCore> {
+/** Compiles core/assembly in memory, as it is committed or fast. */
+export async function compileCore(fast = false): Promise<CompiledCore> {
   const outputs = new Map<string, string | Uint8Array>();
   const { error, stderr } = await asc.main(
-    ["core/assembly/index.ts", ...FLAGS, "--outFile", "core.wasm", "--textFile", "core.wat"],
+    [
+      "core/assembly/index.ts",
+      ...FLAGS,
+      ...(fast ? [] : OPTIMISED),
+      "--outFile",
+      "core.wasm",
+      "--textFile",
+      "core.wat",
+    ],
     {
       readFile: (name, folder) => {
         try {
-          return readSource(join(folder, name));
+          return readFileSync(join(HOUSE, folder, name), "utf8");
         } catch {
           return null; // asc tries several names for each import
         }
@@ -71,7 +74,7 @@ ${lines.map((line) => `  "${line}",`).join("\n")}
 }
 
 if (import.meta.main) {
-  const { wasm } = await compileCore();
+  const { wasm } = await compileCore(Deno.args.includes("--fast"));
   writeFileSync(join(HOUSE, "core/core_wasm.ts"), generatedSource(wasm));
   console.log(`core/core_wasm.ts: a module of ${wasm.length} bytes`);
 }

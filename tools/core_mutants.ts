@@ -1,5 +1,8 @@
 /** How the core is broken on purpose. `deno task mutants` tries each, and a test has to notice. */
 
+import { MODE_MUTANTS } from "./core_mode_mutants.ts";
+import { WINDOW_MUTANTS } from "./core_window_mutants.ts";
+
 /** One small edit of the core that makes it wrong. */
 export interface Mutant {
   /** What it is called in the table. */
@@ -12,7 +15,7 @@ export interface Mutant {
   readonly from: string;
   /** The text that comes in its place. */
   readonly to: string;
-  /** True when it shows only where threads meet by chance, so that the tests get several runs to catch it. */
+  /** True when it shows only where threads meet by chance: the tests of threads alone are run, several times if need be. */
   readonly races?: true;
   /** True when the tests may hang of it instead of failing, which counts only then. */
   readonly hangs?: true;
@@ -21,15 +24,15 @@ export interface Mutant {
 const BREAKER = "core/assembly/breaker.ts";
 const DEADLINES = "core/assembly/deadlines.ts";
 const TICKETS = "core/assembly/tickets.ts";
+const TRANSITIONS = "core/assembly/transitions.ts";
 const READINGS = "core/assembly/readings.ts";
 
-/** All of them, in the order of the table. */
-export const CORE_MUTANTS: readonly Mutant[] = [
+const BREAKER_MUTANTS: readonly Mutant[] = [
   // Threads.
   {
     name: "swing without compare-and-swap",
     breaks: "two threads that change W at once both believe that they did",
-    file: BREAKER,
+    file: TRANSITIONS,
     from: "return atomic.cmpxchg<u64>(base, w, next, WORD);",
     to: "const was = atomic.load<u64>(base, WORD); if (was == w) atomic.store<u64>(base, next, WORD); return was;",
     races: true,
@@ -38,8 +41,8 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     name: "a lost race is applied to whatever came of it",
     breaks: "a result that loses the race for W is applied in a generation that is not its own",
     file: BREAKER,
-    from: "if (generation != generationOf(w) || state == OPEN ||",
-    to: "if (state == OPEN ||",
+    from: "if (generation != generationOf(w) || !isAwaited) return late(",
+    to: "if (!isAwaited) return late(",
     races: true,
   },
   {
@@ -60,8 +63,8 @@ export const CORE_MUTANTS: readonly Mutant[] = [
   {
     name: "who opens publishes no deadline",
     breaks: "the cooldown begins with the first question, not with the opening",
-    file: BREAKER,
-    from: "if (stateOf(next) == OPEN) probeDeadline(base, next, now);",
+    file: TRANSITIONS,
+    from: "if (stateOf(next) == OPEN) probeDeadline(base, next, nowMs);",
     to: "",
   },
   {
@@ -77,8 +80,8 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     name: "record does not look at the generation",
     breaks: "a result from before the circuit opened counts after it",
     file: BREAKER,
-    from: "const generation = (bits >> PERMIT_GENERATION_SHIFT) & GENERATION_MAX;",
-    to: "const generation = generationOf(atomic.load<u64>(base, WORD));",
+    from: "const generation = bits >> PERMIT_GENERATION_SHIFT & GENERATION_MAX;\n  const w = atomic",
+    to: "const generation = generationOf(atomic.load<u64>(base, WORD));\n  const w = atomic",
   },
   {
     name: "a duplicate is forgotten",
@@ -98,8 +101,8 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     name: "a result counts in a half-open circuit without a probe",
     breaks: "a permit of another call takes a probe away that is not there",
     file: BREAKER,
-    from: "|| (state == HALF_OPEN && inFlightOf(w) == 0)) {",
-    to: ") {",
+    from: "(stateOf(w) == HALF_OPEN && inFlightOf(w) > 0);",
+    to: "stateOf(w) == HALF_OPEN;",
   },
   {
     name: "an expired lease begins no generation",
@@ -115,14 +118,14 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     name: "opens one failure early",
     breaks: "two failures in a row open a circuit whose threshold is three",
     file: BREAKER,
-    from: "failuresOf(failed) >= load<u32>(base, FAILURE_THRESHOLD)",
-    to: "failuresOf(failed) + 1 >= load<u32>(base, FAILURE_THRESHOLD)",
+    from: "if (outcome == FAILURE && failures >= settingOf(base, FAILURE_THRESHOLD)) {",
+    to: "if (outcome == FAILURE && failures + 1 >= settingOf(base, FAILURE_THRESHOLD)) {",
   },
   {
     name: "a success forgets no failure",
     breaks: "failures need not be consecutive to open the circuit",
     file: BREAKER,
-    from: "else if (outcome == SUCCESS) next = w & ~FAILURES_MASK;",
+    from: "if (outcome == SUCCESS) next &= ~FAILURES_MASK;",
     to: "",
   },
   {
@@ -135,7 +138,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
   {
     name: "closes with its failures",
     breaks: "a circuit that is well again opens at its first failure",
-    file: BREAKER,
+    file: TRANSITIONS,
     from: "if (state == CLOSED) next &= ~FAILURES_MASK;",
     to: "",
   },
@@ -151,7 +154,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
   {
     name: "the attempts count anew after a failed probe",
     breaks: "attempt 10 is called attempt 0 again",
-    file: BREAKER,
+    file: TRANSITIONS,
     from: "if (stateOf(w) == CLOSED) opening =",
     to: "if (state == OPEN) opening =",
   },
@@ -159,8 +162,8 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     name: "the attempt after the tenth may probe",
     breaks: "attempts 9 and 19 pass instead of 0, 10 and 20",
     file: BREAKER,
-    from: "attempt % load<u32>(base, PROBE_EVERY_NTH) == 0",
-    to: "(attempt + 1) % load<u32>(base, PROBE_EVERY_NTH) == 0",
+    from: "attempt % nth == 0",
+    to: "(attempt + 1) % nth == 0",
   },
   {
     name: "the cooldown is never longer",
@@ -180,21 +183,21 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     name: "a probe by attempt starts the cooldown again",
     breaks: "a circuit that is asked often enough never probes by time",
     file: BREAKER,
-    from: "next = begin(failed, OPEN, wayOf(w), longer);",
-    to: "next = begin(failed, OPEN, BY_COOLDOWN, longer);",
+    from: "begin(failed, OPEN, wayOf(w), longer)",
+    to: "begin(failed, OPEN, BY_COOLDOWN, longer)",
   },
   {
     name: "the longest cooldown is not the longest",
     breaks: "jitter makes a cooldown longer than cooldownMaxMs",
     file: DEADLINES,
-    from: "return <u64>max<f64>(1, min<f64>(ms, longest));",
-    to: "return <u64>max<f64>(1, ms);",
+    from: "return whole(max<f64>(1, min<f64>(ms, longest)));",
+    to: "return whole(max<f64>(1, ms));",
   },
   {
     name: "jitter ignores the seed",
     breaks: "all breakers of a fleet probe in the same millisecond",
     file: DEADLINES,
-    from: "spread(load<u32>(base, SEED), <u32>generation)",
+    from: "spread(<u32>load<f64>(base, SEED), <u32>generation)",
     to: "spread(0, <u32>generation)",
   },
 
@@ -217,8 +220,8 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     name: "a pause asked for too late is ignored",
     breaks: "a call that outlived its generation cannot say that the backend wants a pause",
     file: BREAKER,
-    from: "if (outcome == THROTTLED && stateOf(w) != CLOSED) raiseFloor(",
-    to: "if (false) raiseFloor(",
+    from: "if (outcome == THROTTLED && stateOf(w) != CLOSED && wasLetThrough) {",
+    to: "if (false) {",
   },
   {
     name: "a pause can be made shorter",
@@ -233,8 +236,8 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     name: "one probe too many",
     breaks: "probeConcurrency + 1 calls reach a backend that may be down",
     file: BREAKER,
-    from: "if (inFlightOf(w) >= load<u32>(base, PROBE_CONCURRENCY) ||",
-    to: "if (inFlightOf(w) > load<u32>(base, PROBE_CONCURRENCY) ||",
+    from: "if (inFlightOf(w) >= settingOf(base, PROBE_CONCURRENCY) ||",
+    to: "if (inFlightOf(w) > settingOf(base, PROBE_CONCURRENCY) ||",
   },
   {
     name: "the lease ends a millisecond late",
@@ -247,7 +250,7 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     name: "the lease is not renewed by a report",
     breaks: "a probe that was let through late is given up early, though another has just reported",
     file: BREAKER,
-    from: "if (state == HALF_OPEN) renewLease(base, w, now);",
+    from: "renewLease(base, w, nowMs); // the episode has reported",
     to: "",
   },
   {
@@ -261,14 +264,17 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     name: "closes one success late",
     breaks: "a circuit whose success threshold is one needs two",
     file: BREAKER,
-    from: "okOf(w) + 1 >= load<u32>(base, SUCCESS_THRESHOLD)",
-    to: "okOf(w) >= load<u32>(base, SUCCESS_THRESHOLD)",
+    from: "if (succeeded >= settingOf(base, SUCCESS_THRESHOLD)) {",
+    to: "if (succeeded > settingOf(base, SUCCESS_THRESHOLD)) {",
   },
   {
     name: "the wait does not know of attempts",
     breaks: "retryAfterMs says to wait for the cooldown when the next attempt passes at once",
     file: READINGS,
     from: "(ownerOf(a) != openingOf(w) || msOf(a) % nth == 0)",
-    to: "(ownerOf(a) == openingOf(w) && msOf(a) % nth == 0)",
+    to: "(ownerOf(a) != openingOf(w) || (msOf(a) + 1) % nth == 0)",
   },
 ];
+
+/** All of them, in the order of the table. */
+export const CORE_MUTANTS: readonly Mutant[] = [...BREAKER_MUTANTS, ...WINDOW_MUTANTS, ...MODE_MUTANTS];

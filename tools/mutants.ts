@@ -42,9 +42,16 @@ const NOT_COPIED = /^(\..*|node_modules|coverage)$/;
 /** They compare the generated module with the source, so they notice any edit, whatever it does. */
 const NOT_COUNTED = "core_wasm_test.ts";
 
-/** Run first, for its tables say best what is wrong; and last, for a mutant that others catch need not wait for these. */
-const FIRST = "breaker_test.ts";
-const LAST = ["breaker_property_test.ts", "breaker_sharing_test.ts"];
+/** The tests in which threads meet. */
+const OF_THREADS = /_sharing_test\.ts$/;
+
+/** Run in this order, a file where the first of these fits: tables say best what is wrong, and what takes seconds waits. */
+const ORDER = [
+  /^(breaker|window|slow_call|mode)_test/,
+  /^(?!.*_(property|sharing)_test)/,
+  /_property_test/,
+  /_sharing_test/,
+];
 
 /** A mutant's file with the mutant in it. */
 export function mutated(source: string, { name, file, from, to }: Mutant): string {
@@ -91,9 +98,11 @@ class Copy {
     try {
       await this.#build();
       if (readFileSync(module, "utf8") === harmless) return ["error", "the module is the same with it and without"];
-      let run = await this.#test();
-      const runsMax = mutant.races === true ? RACE_RUNS_MAX : 1;
-      for (let runs = 1; runs < runsMax && run.ended === "passed"; runs++) run = await this.#test();
+      const races = mutant.races === true;
+      let run = await this.#test(races ? OF_THREADS : undefined);
+      for (let runs = 1; races && runs < RACE_RUNS_MAX && run.ended === "passed"; runs++) {
+        run = await this.#test(OF_THREADS);
+      }
       if (run.ended === "failed") return ["caught", run.by];
       if (run.ended === "passed") return ["survived", "no test fails"];
       const bound = `the tests do not end within ${TEST_RUN_MS_MAX / 1000} s`;
@@ -105,13 +114,13 @@ class Copy {
   }
 
   async #build(): Promise<void> {
-    const { code, output } = await this.#deno(["run", "-A", "tools/build_core.ts"]);
+    const { code, output } = await this.#deno(["run", "-A", "tools/build_core.ts", "--fast"]);
     if (code !== 0) throw new Error(`it cannot be built: ${/^ERROR.*$/m.exec(output)?.[0] ?? output.trim()}`);
   }
 
-  async #test(): Promise<TestRun> {
+  async #test(which = /_test\.ts$/): Promise<TestRun> {
     const files = readdirSync(join(this.#folder, "tests/core"))
-      .filter((file) => file.endsWith("_test.ts") && file !== NOT_COUNTED)
+      .filter((file) => which.test(file) && file !== NOT_COUNTED)
       .sort((a, b) => placeOf(a) - placeOf(b) || a.localeCompare(b))
       .map((file) => `tests/core/${file}`);
     const { code, output } = await this.#deno(["test", "-A", "--no-check", "--fail-fast", "--reporter=tap", ...files]);
@@ -149,7 +158,7 @@ class Copy {
 }
 
 function placeOf(file: string): number {
-  return file === FIRST ? -2 : LAST.indexOf(file);
+  return ORDER.findIndex((pattern) => pattern.test(file));
 }
 
 /** The first test that failed in a report of the kind "tap", as `file: title`. */

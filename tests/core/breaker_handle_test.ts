@@ -30,6 +30,35 @@ Deno.test("who detached is refused, and its calls still out count as stale there
   assert.equal(breaker.record(permit, "failure"), "applied");
 });
 
+Deno.test("who detaches lets go of what it held open, and of nothing else", () => {
+  const breaker = new CircuitBreaker();
+  const others = [CircuitBreaker.attach(breaker.handle), CircuitBreaker.attach(breaker.handle)];
+  for (const other of others) other.forceOpen();
+  others[0]!.detach();
+  assert.equal(breaker.mode, "forced_open");
+  others[1]!.detach();
+  assert.equal(breaker.mode, "auto");
+  assert.equal(breaker.state, "closed");
+});
+
+Deno.test("what a lent handle attached is reclaimed with its holds, and nobody else's", () => {
+  const breaker = new CircuitBreaker();
+  const { handle, reclaim } = breaker.lend();
+  const other = breaker.lend();
+  const alive = [CircuitBreaker.attach(breaker.handle), CircuitBreaker.attach(other.handle)];
+  for (let round = 0; round < 3; round++) {
+    const gone = Array.from({ length: 253 }, () => CircuitBreaker.attach(handle));
+    assert.throws(() => CircuitBreaker.attach(handle), /taken/);
+    gone[round]!.forceOpen();
+    assert.equal(breaker.mode, "forced_open");
+    assert.equal(reclaim(), 253);
+    assert.equal(breaker.mode, "auto");
+    assert.equal(reclaim(), 0);
+  }
+  for (const joined of alive) assert.equal(joined.record(joined.acquire(), "success"), "applied");
+  assert.equal(other.reclaim(), 1);
+});
+
 Deno.test("who joins an open circuit finds it open", () => {
   const clock = new FakeClock();
   const breaker = new CircuitBreaker({ probeEveryNth: 0, cooldownMs: 1000, cooldownJitter: 0, clock });

@@ -1,10 +1,10 @@
 /** One circuit and several threads. */
 
 import assert from "node:assert/strict";
-import { Worker } from "node:worker_threads";
-import { CircuitBreaker, type CircuitBreakerOptions } from "../../core/breaker.ts";
+import { CircuitBreaker } from "../../core/breaker.ts";
 import type { Clock } from "../../core/clock.ts";
-import { ARRIVED, CELLS, clockOf, type Journey, NOW_MS, PASSED, ROUND, STATES, type Task } from "./breaker_worker.ts";
+import { circuit, gather, release, start } from "./breaker_threads.ts";
+import { CELLS, type Journey, NOW_MS, PASSED, STATES } from "./breaker_worker.ts";
 
 const WORKERS = 3;
 
@@ -23,10 +23,10 @@ Deno.test("P1-05 at each of 1 000 half-open episodes exactly one of three worker
     if (breaker.state === "closed") breaker.record(breaker.acquire(), "failure");
     Atomics.add(cells, NOW_MS, 100);
     release(cells);
-    gather(cells);
+    gather(cells, WORKERS);
     passes.push(Atomics.exchange(cells, PASSED, 0));
     release(cells);
-    gather(cells);
+    gather(cells, WORKERS);
   }
   assert.deepEqual(passes.filter((count) => count !== 1), []);
   const wins = await Promise.all(racing.map(({ answer }) => answer));
@@ -53,7 +53,7 @@ for (const { how, calls, naps, options } of ROAMS) {
       { length: WORKERS },
       (_, index) => start<Journey>(breaker, cells, { does: "roam", calls, seed: index + 1, naps }),
     );
-    gather(cells);
+    gather(cells, WORKERS);
     release(cells);
     const journeys = await Promise.all(roaming.map(({ answer }) => answer));
     for (const { worker } of roaming) await worker.terminate();
@@ -95,7 +95,8 @@ Deno.test("of two workers that bring back the same 200 000 permits at the same t
   const rounds = 200;
   const { breaker, cells } = circuit({});
   const permits = new Float64Array(new SharedArrayBuffer(8 * 1_000));
-  const racing = Array.from({ length: 2 }, () => start<void>(breaker, cells, { does: "bring back", rounds, permits }));
+  const task = { does: "bring back", rounds, permits, outcomes: ["success", "ignored"] } as const;
+  const racing = Array.from({ length: 2 }, () => start<void>(breaker, cells, task));
   const applied: number[] = [];
   for (let round = 1; round <= rounds; round++) {
     for (const index of permits.keys()) permits[index] = breaker.acquire();
@@ -109,6 +110,52 @@ Deno.test("of two workers that bring back the same 200 000 permits at the same t
     await answer;
     await worker.terminate();
   }
+});
+
+// deno-fmt-ignore
+const WINDOWS = [
+  [{ countWindowSize: 1024 },   "512 of the last 1024 calls failed"],
+  [{ timeWindowMs: 86_400_000 }, "512 of 1024 calls failed within 86400000 ms"],
+] as const;
+for (const [window, reason] of WINDOWS) {
+  Deno.test(`calls that two threads bring back at the same time all enter the window (${Object.keys(window)})`, async () => {
+    const rounds = 200;
+    const { breaker, cells } = circuit({ failureThreshold: 4095, minimumCalls: 1024, cooldownMs: 1, ...window });
+    const reasons: string[] = [];
+    breaker.onTransition((transition) => reasons.push(transition.reason));
+    const permits = new Float64Array(new SharedArrayBuffer(8 * 512));
+    const halves = [permits.subarray(0, 256), permits.subarray(256)];
+    const racing = halves.map((half) =>
+      start<void>(breaker, cells, { does: "bring back", rounds, permits: half, outcomes: ["success"] })
+    );
+    for (let round = 1; round <= rounds; round++) {
+      for (const index of permits.keys()) permits[index] = breaker.acquire();
+      release(cells);
+      gather(cells, racing.length);
+      // The window is full when as many have failed; had a call been lost, it would take one more failure to fill it.
+      for (let call = 0; call < 600 && breaker.state === "closed"; call++) breaker.record(breaker.acquire(), "failure");
+      Atomics.add(cells, NOW_MS, 1);
+      breaker.record(breaker.acquire(), "success");
+    }
+    const openings = reasons.filter((_, index) => index % 3 === 0);
+    assert.deepEqual(openings, Array(rounds).fill(reason));
+    for (const { worker, answer } of racing) {
+      await answer;
+      await worker.terminate();
+    }
+  });
+}
+
+Deno.test("of threads that attach and detach at the same time no two ever have one attachment", async () => {
+  const { breaker, cells } = circuit({});
+  const owners = new Int32Array(new SharedArrayBuffer(4 * 256));
+  const task = { does: "churn", times: 20_000, owners } as const;
+  const churning = Array.from({ length: WORKERS }, () => start<number>(breaker, cells, task));
+  gather(cells, WORKERS);
+  release(cells);
+  assert.deepEqual(await Promise.all(churning.map(({ answer }) => answer)), Array(WORKERS).fill(0));
+  assert.equal(breaker.counters.successes, WORKERS * task.times);
+  for (const { worker } of churning) await worker.terminate();
 });
 
 Deno.test("a worker killed with the only probe in its hand: the circuit heals when the lease ends", async () => {
@@ -186,44 +233,3 @@ Deno.test("a deadline written by a thread with a wrong clock is brought back to 
   Atomics.store(cells, NOW_MS, 400);
   assert.ok(breaker.acquire() >= 0);
 });
-
-/** A circuit whose time and workers a test moves through an array of cells. */
-function circuit(options: CircuitBreakerOptions): { breaker: CircuitBreaker; cells: Int32Array } {
-  const cells = new Int32Array(new SharedArrayBuffer(4 * CELLS));
-  const clock = clockOf(cells);
-  return {
-    breaker: new CircuitBreaker({
-      failureThreshold: 1,
-      probeEveryNth: 0,
-      cooldownJitter: 0,
-      seed: 1,
-      clock,
-      ...options,
-    }),
-    cells,
-  };
-}
-
-function start<T>(breaker: CircuitBreaker, cells: Int32Array, task: Task): { worker: Worker; answer: Promise<T> } {
-  const workerData = { handle: breaker.handle, task, cells: cells.buffer };
-  const worker = new Worker(new URL("./breaker_worker.ts", import.meta.url), { workerData });
-  const answer = new Promise<T>((resolve, reject) => {
-    worker.once("message", resolve);
-    worker.once("error", reject);
-  });
-  return { worker, answer };
-}
-
-/** Lets all workers go on. */
-function release(cells: Int32Array): void {
-  Atomics.add(cells, ROUND, 1);
-  Atomics.notify(cells, ROUND);
-}
-
-/** Waits until all workers have come to where they wait for the next release. */
-function gather(cells: Int32Array, workers = WORKERS): void {
-  for (let arrived = 0; arrived < workers; arrived = Atomics.load(cells, ARRIVED)) {
-    assert.notEqual(Atomics.wait(cells, ARRIVED, arrived, 60_000), "timed-out", "a worker does not come back");
-  }
-  Atomics.store(cells, ARRIVED, 0);
-}

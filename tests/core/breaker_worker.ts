@@ -1,4 +1,4 @@
-/** A worker that shares a circuit with the tests of breaker_sharing_test.ts, and does what it is told. */
+/** A worker that shares a circuit with the tests that started it (breaker_threads.ts), and does what it is told. */
 
 import { parentPort, workerData } from "node:worker_threads";
 import {
@@ -6,6 +6,7 @@ import {
   type CircuitBreakerHandle,
   type CircuitState,
   type CircuitTransition,
+  type Outcome,
 } from "../../core/breaker.ts";
 import type { Clock } from "../../core/clock.ts";
 
@@ -16,14 +17,28 @@ export const ARRIVED = 2;
 export const PASSED = 3;
 export const NAPS = 4;
 export const READY = 5;
-export const CELLS = 6;
+export const EPISODES = 6;
+export const CELLS = 7;
 
 /** What a worker is to do. */
 export type Task =
   | { readonly does: "race"; readonly rounds: number; readonly asksPerRound: number }
   | { readonly does: "roam"; readonly calls: number; readonly seed: number; readonly naps: boolean }
-  | { readonly does: "bring back"; readonly rounds: number; readonly permits: Float64Array }
-  | { readonly does: "hold" }
+  | {
+    readonly does: "bring back";
+    readonly rounds: number;
+    readonly permits: Float64Array;
+    readonly outcomes: readonly Outcome[];
+  }
+  | {
+    readonly does: "stampede";
+    readonly rounds: number;
+    readonly probeConcurrency: number;
+    readonly cooldownMs: number;
+  }
+  | { readonly does: "churn"; readonly times: number; readonly owners: Int32Array }
+  | { readonly does: "storm"; readonly seed: number }
+  | { readonly does: "hold"; readonly busily?: boolean }
   | { readonly does: "tell the wait" };
 
 /** What a worker is given. */
@@ -42,6 +57,14 @@ export interface Journey {
   /** Changes of state by a result of a generation that was over. */
   readonly outlived: number;
   readonly answers: Readonly<Record<"refused" | "applied" | "stale" | "duplicate", number>>;
+}
+
+/** What a worker saw in a stampede. */
+export interface Stampede {
+  /** The generations of its permits, in their order. */
+  readonly generations: Uint32Array;
+  /** Results of probes of an earlier episode that were not stale. */
+  readonly notStale: number;
 }
 
 /** The states in the order of their numbers. */
@@ -76,7 +99,20 @@ function work(handle: CircuitBreakerHandle, task: Task, cells: Int32Array): unkn
   if (task.does === "race") return race(breaker, task.rounds, task.asksPerRound, cells);
   if (task.does === "roam") return roam(breaker, task, cells);
   if (task.does === "bring back") return bringBack(breaker, task, cells);
-  return breaker.acquire();
+  if (task.does === "stampede") return stampede(breaker, task, cells);
+  if (task.does === "churn") return churn(handle, task, cells);
+  if (task.does === "storm") return storm(breaker, task.seed, cells);
+  return hold(breaker, task.busily === true);
+}
+
+/** Takes a permit and keeps it; if busily, it never lets go of its thread either. */
+function hold(breaker: CircuitBreaker, busily: boolean): number {
+  const permit = breaker.acquire();
+  if (busily) {
+    parentPort!.postMessage(permit);
+    for (;;) breaker.acquire();
+  }
+  return permit;
 }
 
 /** In each round all ask at the same moment; who passes says so, and ends the episode when all have asked. */
@@ -99,10 +135,10 @@ function race(breaker: CircuitBreaker, rounds: number, asksPerRound: number, cel
   return passed;
 }
 
-/** In each round two bring the same permits back, in the same order and as nearly at the same time as can be. */
+/** In each round two bring permits back, the same ones or not, as nearly at the same time as can be. */
 function bringBack(
   breaker: CircuitBreaker,
-  { rounds, permits }: Task & { does: "bring back" },
+  { rounds, permits, outcomes }: Task & { does: "bring back" },
   cells: Int32Array,
 ): void {
   for (let round = 1; round <= rounds; round++) {
@@ -111,10 +147,74 @@ function bringBack(
     while (Atomics.load(cells, READY) < 2 * round); // who is woken first would be through before the other begins
     let applied = 0;
     for (const [index, permit] of permits.entries()) {
-      if (breaker.record(permit, index % 2 === 0 ? "success" : "ignored") === "applied") applied++;
+      if (breaker.record(permit, outcomes[index % outcomes.length]!) === "applied") applied++;
     }
     Atomics.add(cells, PASSED, applied);
     arrive(cells);
+  }
+}
+
+/**
+ * All ask without a pause. The last that may pass reports a failure and moves the time to the next deadline, for which all
+ * run at once. Answers with the generations of its permits.
+ */
+function stampede(
+  breaker: CircuitBreaker,
+  { rounds, probeConcurrency, cooldownMs }: Task & { does: "stampede" },
+  cells: Int32Array,
+): Stampede {
+  const generations: number[] = [];
+  let held = -1;
+  let notStale = 0;
+  arrive(cells);
+  Atomics.wait(cells, ROUND, 0);
+  while (Atomics.load(cells, EPISODES) < rounds) {
+    const permit = breaker.acquire();
+    if (permit < 0) continue;
+    generations.push(generationOf(permit));
+    // Who passed without being the last reports an episode later, when it is too late.
+    if (held >= 0 && generationOf(held) !== generationOf(permit)) {
+      if (breaker.record(held, "success") !== "stale") notStale++;
+    }
+    held = -1;
+    if (Atomics.add(cells, PASSED, 1) + 1 < probeConcurrency) {
+      held = permit;
+      continue;
+    }
+    Atomics.store(cells, PASSED, 0);
+    breaker.record(permit, "failure");
+    Atomics.add(cells, NOW_MS, cooldownMs);
+    Atomics.add(cells, EPISODES, 1);
+  }
+  return { generations: Uint32Array.from(generations), notStale };
+}
+
+/** Attaches and detaches. Answers how often somebody else had the same attachment at the same time. */
+function churn(handle: CircuitBreakerHandle, { times, owners }: Task & { does: "churn" }, cells: Int32Array): number {
+  let sharedCount = 0;
+  arrive(cells);
+  Atomics.wait(cells, ROUND, 0);
+  for (let time = 0; time < times; time++) {
+    using joined = CircuitBreaker.attach(handle, { clock: clockOf(cells) });
+    const permit = joined.acquire();
+    const attachment = Math.floor(permit / 2 ** 24) % 256;
+    if (Atomics.add(owners, attachment, 1) > 0) sharedCount++;
+    joined.record(permit, "success");
+    Atomics.sub(owners, attachment, 1);
+  }
+  return sharedCount;
+}
+
+/** Calls until it is terminated, moving the time that all share. Says now and then how many calls passed. */
+function storm(breaker: CircuitBreaker, seed: number, cells: Int32Array): never {
+  let luck = seed;
+  for (;;) {
+    luck = (Math.imul(luck, 1664525) + 1013904223) >>> 0;
+    if (luck >>> 28 === 0) Atomics.add(cells, NOW_MS, 1);
+    const permit = breaker.acquire();
+    if (permit < 0) continue;
+    if (Atomics.add(cells, PASSED, 1) % 64 === 0) Atomics.notify(cells, PASSED);
+    breaker.record(permit, luck >>> 28 < 9 ? "failure" : "success");
   }
 }
 
