@@ -25,7 +25,7 @@ const ROUND_COUNT = 15;
 const WARM_UP_ROUND_COUNT = 5;
 
 /** With fewer turns in which both were at work, rounds go on. */
-const TURNS_LEAST = 200;
+const TURNS_LEAST = 100;
 const ROUND_COUNT_MAX = 40;
 
 /** A round that takes longer never ends: a worker is gone. */
@@ -49,7 +49,7 @@ export async function benchBreakerContention(): Promise<boolean> {
   return bar("of the cost with one worker", ratio, "most", RATIO_MAX);
 }
 
-/** Lets one worker make calls, then two at once, in turns, and answers how much more they cost then. */
+/** Lets one worker make calls, then two at once, in turns, and answers how much more they cost then; NaN where nobody knows. */
 async function contend(name: string, share: (index: number) => Shared): Promise<number> {
   const signals = new Int32Array(new SharedArrayBuffer(4 * SIGNALS));
   const results = new Float64Array(new SharedArrayBuffer(8 * WORKER_COUNT * TURNS));
@@ -68,11 +68,15 @@ async function contend(name: string, share: (index: number) => Shared): Promise<
   }
   for (const worker of workers) await worker.terminate();
   const [one, two] = turns.map(median) as [number, number];
-  const cells = [`${one.toFixed(1)} ns`, `${two.toFixed(1)} ns`, `${(two / one).toFixed(2)} x`];
+  const isKnown = turns[1].length >= TURNS_LEAST;
+  const cells = [
+    `${one.toFixed(1)} ns`,
+    ...isKnown ? [`${two.toFixed(1)} ns`, `${(two / one).toFixed(2)} x`] : ["?", "?"],
+  ];
   console.log(
     `  ${name.padEnd(44)} ${cells.map((cell) => cell.padStart(9)).join(" ")}   ${turns[1].length} turns of two`,
   );
-  return turns[1].length < TURNS_LEAST ? NaN : two / one;
+  return isKnown ? two / one : NaN;
 }
 
 function playRound(signals: Int32Array<SharedArrayBuffer>, round: number): void {
