@@ -205,8 +205,9 @@ export function timeWindowCount(base: usize, age: u32, which: u32, nowMs: f64): 
   return <u32>countIn(base, generation, bucket - age, <usize>which << 3);
 }
 
-/** Enters many calls at once, which happened `age` tenths before now. */
+/** Enters many calls at once, which happened `age` tenths before now. A window that is off takes none. */
 export function enterTimeCounts(base: usize, age: u32, calls: u32, failed: u32, slow: u32, nowMs: f64): void {
+  if (load<f64>(base, TIME_WINDOW_MS) == 0) return;
   const generation = generationOf(atomic.load<u64>(base, WORD));
   const now = bucketAt(base, wholeMs(nowMs));
   const bucket = now - age; // before the beginning of time the numbers go round, as do their laps
@@ -230,7 +231,7 @@ export function resizeTimeWindow(base: usize, beforeMs: f64, nowMs: f64): void {
     let seen = atomic.load<u64>(word);
     for (let before = atomic.cmpxchg<u64>(word, seen, 0); before != seen; before = atomic.cmpxchg<u64>(word, seen, 0)) seen = before;
   }
-  if (load<f64>(base, TIME_WINDOW_MS) > 0 && calls > 0) enterTimeCounts(base, 0, <u32>calls, <u32>failed, <u32>slow, nowMs);
+  enterTimeCounts(base, 0, <u32>calls, <u32>failed, <u32>slow, nowMs);
 }
 
 /** Empties the count window of the generation that there is. */

@@ -449,6 +449,14 @@ Deno.test("restored calls leave a time window when they would have, also where t
   assert.deepEqual(breaker.snapshot().timeWindow, []);
 });
 
+Deno.test("a time window that is off takes no restored calls", () => {
+  const from = circuit({ timeWindowMs: 1_000 });
+  call(from.breaker, from.clock, "ox");
+  const { breaker } = circuit();
+  breaker.restore(from.breaker.snapshot());
+  assert.deepEqual(breaker.snapshot().timeWindow, []);
+});
+
 Deno.test("no restored wait is longer than the circuit's own longest", () => {
   const from = circuit({ cooldownMs: 50_000, throttleMaxMs: 40_000 });
   call(from.breaker, from.clock, "xxx");
