@@ -18,7 +18,8 @@ export type Step =
   | { readonly does: "release"; readonly hold: number }
   | { readonly does: "reconfigure"; readonly by: number; readonly changes: CircuitBreakerNumbers }
   | { readonly does: "snapshot"; readonly by: number }
-  | { readonly does: "restore"; readonly by: number; readonly snapshot: number };
+  | { readonly does: "restore"; readonly by: number; readonly snapshot: number }
+  | { readonly does: "restart" };
 
 /** Programs take few attachments, so that these meet. */
 export const ATTACHMENTS_MAX = 4;
@@ -112,6 +113,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ does: fc.constant("reconfigure" as const), by, changes }) },
   { weight: 2, arbitrary: fc.record({ does: fc.constant("snapshot" as const), by }) },
   { weight: 2, arbitrary: fc.record({ does: fc.constant("restore" as const), by, snapshot: some }) },
+  { weight: 1, arbitrary: fc.constant({ does: "restart" as const }) },
 );
 
 /** Long programs: short ones hardly leave the closed state. */
