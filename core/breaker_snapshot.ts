@@ -61,7 +61,7 @@ type Unsigned = Omit<CircuitSnapshot, "checksum">;
 const ACTION = "restore circuit breaker";
 const KIND = "circuit-snapshot";
 const VERSION = 1;
-const MAGIC = 0x53_43_57_42; // "BWCS"
+const MAGIC = "BWCS";
 const HEAD_BYTES = 36;
 const TENTH_BYTES = 12;
 const CALLS_PER_BYTE = 4;
@@ -135,7 +135,7 @@ export function bytesOf(snapshot: Unsigned): Uint8Array<ArrayBuffer> {
   const nameAt = callsAt + Math.ceil(countWindow.length / CALLS_PER_BYTE);
   const bytes = new Uint8Array(nameAt + name.length + CHECKSUM_BYTES);
   const view = new DataView(bytes.buffer);
-  view.setUint32(0, MAGIC, true);
+  bytes.set(new TextEncoder().encode(MAGIC));
   view.setUint16(4, VERSION, true);
   view.setUint8(6, STATES.indexOf(snapshot.state));
   view.setUint8(7, MODES.indexOf(snapshot.mode));
@@ -246,8 +246,8 @@ function parse({ buffer, byteOffset, byteLength }: ArrayBufferView): CircuitSnap
   check(isLongEnough, RangeError, "length", `from ${BYTES_MIN} to ${BYTES_MAX} bytes`, byteLength);
   const bytes = Uint8Array.from(new Uint8Array(buffer, byteOffset, byteLength)); // shared memory might change
   const view = new DataView(bytes.buffer);
-  const hex = (number: number) => `0x${number.toString(16).padStart(8, "0")}`;
-  check(view.getUint32(0, true) === MAGIC, TypeError, "magic", hex(MAGIC), hex(view.getUint32(0, true)));
+  const magic = String.fromCharCode(...bytes.subarray(0, MAGIC.length));
+  check(magic === MAGIC, TypeError, "magic", JSON.stringify(MAGIC), magic);
   checkNumber("version", view.getUint16(4, true), VERSION, VERSION);
   check(view.getUint32(8, true) === byteLength, RangeError, "length", view.getUint32(8, true), byteLength);
   const [tenths, calls, nameBytes] = [view.getUint8(15), view.getUint16(32, true), view.getUint16(34, true)];

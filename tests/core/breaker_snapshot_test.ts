@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { crc32 } from "node:zlib";
 import fc from "fast-check";
 import {
   CircuitBreaker,
@@ -356,7 +357,8 @@ Deno.test("a circuit that is held open stays so when it is restored, and is what
   assert.equal(breaker.state, "open");
   assert.equal(breaker.retryAfterMs, 600);
   const again = breaker.forceOpen();
-  breaker.restore(circuit().breaker.snapshot());
+  breaker.restore(rich("closed"));
+  assert.deepEqual(breaker.snapshot(), circuit().breaker.snapshot(), "closed and clean it will be");
   again.release();
   assert.equal(breaker.state, "closed");
 });
@@ -457,17 +459,31 @@ Deno.test("a time window that is off takes no restored calls", () => {
   assert.deepEqual(breaker.snapshot().timeWindow, []);
 });
 
+Deno.test("restored calls of a time window count, also those of before the clock began", () => {
+  const numbers = { failureThreshold: 4_095, timeWindowMs: 1_000, minimumCalls: 3 };
+  const from = circuit(numbers);
+  call(from.breaker, from.clock, "xo");
+  from.clock.ms = 900;
+  const { breaker, clock } = circuit(numbers);
+  breaker.restore(from.breaker.snapshot());
+  call(breaker, clock, "x");
+  assert.equal(breaker.state, "open");
+  assert.match(breaker.explain(), /2 of 3 calls failed within 1000 ms/);
+});
+
 Deno.test("no restored wait is longer than the circuit's own longest", () => {
   const from = circuit({ cooldownMs: 50_000, throttleMaxMs: 40_000 });
   call(from.breaker, from.clock, "xxx");
-  const { breaker } = circuit({ cooldownMaxMs: 2_000, throttleMaxMs: 5_000 });
+  const { breaker, clock } = circuit({ cooldownMaxMs: 2_000, throttleMaxMs: 5_000 });
   breaker.restore(from.breaker.snapshot());
-  assert.equal(breaker.retryAfterMs, 2_000);
+  clock.ms += 500; // counted from the restore, and not from when somebody looks
+  assert.equal(breaker.retryAfterMs, 1_500);
 
   const paused = circuit({ throttleMaxMs: 40_000 });
   paused.breaker.record(paused.breaker.acquire(), { throttledMs: 30_000 });
   breaker.restore(paused.breaker.snapshot());
-  assert.equal(breaker.retryAfterMs, 5_000);
+  clock.ms += 500;
+  assert.equal(breaker.retryAfterMs, 4_500);
   assert.equal(breaker.throttled, true);
 });
 
@@ -580,6 +596,47 @@ for (const state of ["closed", "open"] as const) {
         message: /"length" must be .*, received \d+$/,
       });
     }
+    check();
+    end();
+  });
+}
+
+/** Puts a byte in its place. The rich closed snapshot has its calls from 72 and its name from 74 on. */
+const put = (at: number, byte: number) => (bytes: Uint8Array) => Uint8Array.from(bytes.with(at, byte));
+
+/** Makes three tenths of a time window eleven. */
+function elevenTenths(bytes: Uint8Array): Uint8Array {
+  const more = Uint8Array.from([...bytes.with(15, 11).subarray(0, 36), ...Buffer.alloc(8 * 12), ...bytes.subarray(36)]);
+  return more.with(8, more.length);
+}
+
+// deno-fmt-ignore
+const CRAFTED: readonly (readonly [says: RegExp, state: "closed" | "open", craft: (bytes: Uint8Array) => Uint8Array])[] = [
+  [/"magic" must be "BWCS", received "CWCS"$/,                  "closed", put(0, 0x43)],
+  [/"version" must be an integer from 1 to 1, received 2$/,     "closed", put(4, 2)],
+  [/"state" must be closed or open, received "half_open"$/,     "closed", put(6, 1)],
+  [/"state" must be closed or open, received undefined$/,       "closed", put(6, 3)],
+  [/"mode" must be one of .*, received undefined$/,             "closed", put(7, 5)],
+  [/"length" must be 255, received 87$/,                        "closed", put(8, 255)],
+  [/"consecutiveFailures" must be .*, received 4099$/,          "open",   put(13, 16)],
+  [/"level" must be an integer from 0 to 63, received 64$/,     "open",   put(14, 64)],
+  [/"length" must be 63, that of its parts, received 87$/,      "closed", put(15, 1)],
+  [/"timeWindow" must be at most 10 tenths, received 11$/,      "closed", elevenTenths],
+  [/"attempts" must be an integer from 0 to \d+, received 5\.0/, "open",  put(16, 1)],
+  [/"cooldownLeftMs" must be .*, received \d+$/,                "open",   put(27, 6)],
+  [/"pauseLeftMs" must be .*, received \d+$/,                   "open",   put(31, 6)],
+  [/"length" must be 90, that of its parts, received 87$/,      "closed", put(32, 20)],
+  [/"length" must be 86, that of its parts, received 87$/,      "closed", put(34, 8)],
+  [/"timeWindow\[0\]\[0\]" must be .*, received \d+$/,          "closed", put(39, 1)],
+  [/"checksum" must be \d+, that of what the snapshot says, /,  "closed", put(73, 0xff)], // behind the last call
+  [/"checksum" must be \d+, that of what the snapshot says, /,  "closed", put(74, 0xff)], // no UTF-8
+];
+for (const [says, state, craft] of CRAFTED) {
+  Deno.test(`made-up bytes of ${state} are refused though their checksum is right: ${says.source}`, () => {
+    const { breaker, check, end } = unharmed();
+    const bytes = craft(bytesOf(rich(state)));
+    new DataView(bytes.buffer).setUint32(bytes.length - 4, crc32(bytes.subarray(0, -4)), true);
+    assert.throws(() => breaker.restore(bytes), says);
     check();
     end();
   });
