@@ -19,14 +19,10 @@ for (const adapter of OURS) {
   for (const trial of TRIALS) {
     Deno.test(`${adapter.name} ${adapter.variant}: ${trial.number} ${trial.title}`, async () => {
       const { mark, reason } = await judge(adapter, trial);
-      assert.notEqual(mark, "FAIL", reason);
+      assert.equal(mark, "pass", reason);
     });
   }
 }
-
-Deno.test("to Breakwater applies everything but what snapshots do", () => {
-  for (const { name, lacks } of OURS) assert.deepEqual(Object.keys(lacks), name === "Breakwater" ? ["snapshot"] : []);
-});
 
 Deno.test("the breaker of an afternoon fails the tests that it should", async () => {
   const verdicts = await judgeAll(naive);

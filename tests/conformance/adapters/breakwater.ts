@@ -1,6 +1,11 @@
 /** Breakwater, deciding by failures in a row, by a window of calls, or by a window of time. */
 
-import { CircuitBreaker, type CircuitBreakerOptions, CircuitOpenError } from "../../../core/mod.ts";
+import {
+  CircuitBreaker,
+  type CircuitBreakerOptions,
+  CircuitOpenError,
+  type CircuitSnapshot,
+} from "../../../core/mod.ts";
 import {
   type Action,
   type Adapter,
@@ -94,6 +99,15 @@ class BreakwaterSubject implements Subject {
     this.#breaker.mode = on ? "metrics_only" : "auto";
   }
 
+  snapshot(): unknown {
+    return this.#breaker.snapshot();
+  }
+
+  restore(snapshot: unknown): Subject {
+    this.#breaker.restore(snapshot as CircuitSnapshot);
+    return this;
+  }
+
   reconfigure({ failures }: { readonly failures: number }): void {
     this.#breaker.reconfigure({ [failuresName(this.#variant)]: failures });
   }
@@ -109,7 +123,7 @@ function adapter(variant: Variant): Adapter {
     name: "Breakwater",
     version: OUR_VERSION,
     variant,
-    lacks: { snapshot: "its core can give and take its state; snapshots are not built yet" },
+    lacks: {},
     notes: {},
     optionNames: { failures: failuresName(variant), openMs: "cooldownMs" },
     options: (settings) => optionsOf(variant, settings),
