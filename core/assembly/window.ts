@@ -192,9 +192,19 @@ export function enterCountCall(base: usize, call: u32): void {
 function timeCalls(base: usize, generation: u64, bad: u64, nowMs: u64): u64 {
   const bucket = bucketAt(base, nowMs);
   if (bucketAt(base, msOf(bad)) + TENTHS <= bucket) return 0; // nothing bad lately
-  const failed = inTime(base, generation, bucket, FAILED);
-  const slow = inTime(base, generation, bucket, SLOW);
-  return verdict(base, inTime(base, generation, bucket, CALLS), failed, slow, TIME_FAILED, TIME_SLOW);
+  let calls: u64 = 0;
+  let failed: u64 = 0;
+  let slow: u64 = 0;
+  for (let age: u64 = 0; age < TENTHS; age++) {
+    const key = keyOf(generation, bucket - age);
+    const address = bucketAddress(base, bucket - age);
+    const made = countAt(address + CALLS, key);
+    if (made == 0) continue;
+    calls += made;
+    failed += countAt(address + FAILED, key);
+    slow += countAt(address + SLOW, key);
+  }
+  return verdict(base, calls, failed, slow, TIME_FAILED, TIME_SLOW);
 }
 
 /** What the time window holds of the bucket `age` tenths before now: `which` is 0 for calls, 1 for failed ones, 2 for slow ones. */
@@ -237,9 +247,16 @@ export function resizeTimeWindow(base: usize, beforeMs: f64, nowMs: f64): void {
 /** Empties the count window of the generation that there is. */
 export function forgetCountWindow(base: usize): void {
   const head = atomic.load<u64>(base, HEAD);
-  // No page of the next ones has a number that is looked for from there.
+  // No page of the next ones has a number that is looked for from there, until numbers come round: so none is left either.
   atomic.cmpxchg<u64>(base, head, deadlineWord(ownerOf(head), msOf(head) + PAGES_MASK + 1), HEAD);
+  for (let number: u64 = 0; number <= PAGES_MASK; number++) {
+    const page = atomic.load<u64>(pageAddress(base, number));
+    if (pageIsOf(page, ownerOf(head))) atomic.cmpxchg<u64>(pageAddress(base, number), page, 0);
+  }
 }
+
+// @ts-ignore: decorator
+@inline function pageIsOf(page: u64, generation: u64): bool { return page >> (PAGE_TAG_SHIFT + 12) == generation; }
 
 /** Forgets when calls began: how long those take that are out now is not known. */
 export function forgetStarts(base: usize): void {
@@ -320,8 +337,13 @@ function inTime(base: usize, generation: u64, last: u64, kind: usize): u64 {
 }
 
 function countIn(base: usize, generation: u64, bucket: u64, kind: usize): u64 {
-  const seen = atomic.load<u64>(bucketAddress(base, bucket) + kind);
-  return seen >> KEY_SHIFT == keyOf(generation, bucket) ? seen & BUCKET_COUNT_MAX : 0;
+  return countAt(bucketAddress(base, bucket) + kind, keyOf(generation, bucket));
+}
+
+// @ts-ignore: decorator
+@inline function countAt(address: usize, key: u64): u64 {
+  const seen = atomic.load<u64>(address);
+  return seen >> KEY_SHIFT == key ? seen & BUCKET_COUNT_MAX : 0;
 }
 
 /** Adds to a word of a bucket, which is turned to `key` if it is of an earlier lap or generation. A full one stays full. */
