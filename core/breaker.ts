@@ -13,11 +13,12 @@ import {
 } from "./breaker_options.ts";
 import { type OutcomePredicates, Runner, type RunOptions } from "./breaker_run.ts";
 import { bytesOf, checkSnapshot, type CircuitSnapshot, restoreFrom, snapshotOf } from "./breaker_snapshot.ts";
+import { type CircuitTape, tapeOf } from "./breaker_tape.ts";
 import { type CircuitTransition, TransitionListeners, transitionsOf } from "./breaker_transitions.ts";
 import { BurstClock, REFUSALS_OF_ONE_TIME, SUCCESSES_OF_ONE_TIME } from "./burst_clock.ts";
 import { type CircuitState, type Outcome, type Recorded, STATES } from "./circuit.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { type Core, makePlace, writeName, writeOrigin } from "./loader.ts";
+import { type Core, FIRST_GENERATION, makePlace, writeName, writeOrigin } from "./loader.ts";
 
 export type { CircuitCounters } from "./breaker_counters.ts";
 export type { CircuitBreakerHandle, LentHandle } from "./breaker_handle.ts";
@@ -25,6 +26,7 @@ export type { CircuitHold, CircuitMode } from "./breaker_modes.ts";
 export type { CircuitBreakerNumbers, CircuitBreakerOptions } from "./breaker_options.ts";
 export type { OutcomePredicates, RunOptions } from "./breaker_run.ts";
 export type { CircuitSnapshot, WindowTenth } from "./breaker_snapshot.ts";
+export type { CircuitTape } from "./breaker_tape.ts";
 export type { CircuitTransition } from "./breaker_transitions.ts";
 export type { CircuitState, Outcome, Recorded } from "./circuit.ts";
 
@@ -117,7 +119,7 @@ export class CircuitBreaker {
       writeName(place, this.name);
       writeOrigin(place, this.#originMs);
       writeNumbers(this.#core, this.#base, settings);
-      this.#core.init(this.#base, tapeSize);
+      this.#core.init(this.#base, tapeSize, FIRST_GENERATION);
     }
     const isOurs = this.#clock === systemClock;
     this.#askingClock = isOurs ? new BurstClock(systemClock, REFUSALS_OF_ONE_TIME) : this.#clock;
@@ -257,7 +259,7 @@ export class CircuitBreaker {
    */
   reconfigure(changes: CircuitBreakerNumbers): void {
     const before = readNumbers(this.#core, this.#base);
-    writeNumbers(this.#core, this.#base, changed(before, changes));
+    writeNumbers(this.#core, this.#base, changed("reconfigure circuit breaker", before, changes));
     this.#core.applySettings(this.#base, before.timeWindowMs, this.#nowMs());
     this.#timing = NOT_AT_ALL;
   }
@@ -294,6 +296,11 @@ export class CircuitBreaker {
    */
   explain(): string {
     return explanationOf(this.#core, this.#base, this.name, this.#nowMs());
+  }
+
+  /** What happened lately, for `replayTape`; `undefined` without `tapeSize`. Reading it changes nothing. */
+  get tape(): CircuitTape | undefined {
+    return tapeOf({ core: this.#core, memory: this.#memory, base: this.#base }, this.name);
   }
 
   /** What happened so far, over all workers. */

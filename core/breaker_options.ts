@@ -78,7 +78,10 @@ export interface CircuitBreakerOptions extends CircuitBreakerNumbers, OutcomePre
    * @default {another each time}
    */
   readonly seed?: number | undefined;
-  /** Outcomes that the tape keeps, from 1 to 65536: 16 bytes each. @default {no tape} */
+  /**
+   * Entries that the tape keeps, from 1 to 65536: 16 bytes each. Dating them reads the clock twice for a call.
+   * @default {no tape}
+   */
   readonly tapeSize?: number | undefined;
   /** The mode it begins in. @default {"auto"} */
   readonly mode?: CircuitMode | undefined;
@@ -102,7 +105,7 @@ const FAILURES_MAX = 4095;
 const COUNT_WINDOW_MAX = 1024;
 
 /** A megabyte. */
-const TAPE_MAX = 65_536;
+export const TAPE_MAX = 65_536;
 
 /** A name's share of the breaker's memory. */
 const NAME_BYTES_MAX = 128;
@@ -166,8 +169,23 @@ export function checkOptions(options: CircuitBreakerOptions): CheckedOptions {
   };
 }
 
-/** Fills in the defaults and checks what may be changed while a breaker works. */
-function checkNumbers(action: string, options: CircuitBreakerNumbers): CheckedNumbers {
+/**
+ * The seed, checked.
+ *
+ * @throws {TypeError} When it is not a number.
+ * @throws {RangeError} When it is out of its range.
+ */
+export function checkSeed(action: string, seed: number): number {
+  return withinLimits<"seed">(action, { seed }, { seed: LIMITS_ONCE.seed }).seed;
+}
+
+/**
+ * Fills in the defaults and checks what may be changed while a breaker works.
+ *
+ * @throws {TypeError} When a value is not a number, or options contradict each other.
+ * @throws {RangeError} When a number is out of its range, or of what another one leaves it.
+ */
+export function checkNumbers(action: string, options: CircuitBreakerNumbers): CheckedNumbers {
   const checked = withinLimits<keyof CircuitBreakerNumbers>(action, options, LIMITS);
   if (options.slowCallRatio !== undefined && options.slowCallMs === undefined) {
     throw new TypeError(`Cannot ${action}: "slowCallRatio" needs "slowCallMs", which says what slow is`);
@@ -206,8 +224,7 @@ function derived(options: CircuitBreakerNumbers, checked: CheckedNumbers) {
  * @throws {TypeError} When one cannot be changed, is not a number, or they contradict each other.
  * @throws {RangeError} When a number is out of its range.
  */
-export function changed(numbers: CheckedNumbers, changes: CircuitBreakerNumbers): CheckedNumbers {
-  const action = "reconfigure circuit breaker";
+export function changed(action: string, numbers: CheckedNumbers, changes: CircuitBreakerNumbers): CheckedNumbers {
   for (const name of Object.keys(changes)) {
     if (!SETTINGS.includes(name as keyof CircuitBreakerNumbers)) {
       throw new TypeError(`Cannot ${action}: "${name}" cannot be changed, only ${SETTINGS.join(", ")}`);
@@ -225,6 +242,11 @@ export function readNumbers(core: Core, base: number): CheckedNumbers {
 export function writeNumbers(core: Core, base: number, numbers: CheckedNumbers & { readonly seed?: number }): void {
   for (const [index, name] of SETTINGS.entries()) core.setSetting(base, index, numbers[name]);
   if (numbers.seed !== undefined) core.setSetting(base, SETTINGS.length, numbers.seed);
+}
+
+/** The seed as it stands in the core. */
+export function readSeed(core: Core, base: number): number {
+  return core.setting(base, SETTINGS.length);
 }
 
 /** The options that make these numbers, without what is off and without what follows from the others anyway. */

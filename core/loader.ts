@@ -1,3 +1,4 @@
+import { bytesOfBase64 } from "./base64.ts";
 import { CORE_WASM_BASE64 } from "./core_wasm.ts";
 
 /** What core/assembly/index.ts exports: one instance of the module on one memory. */
@@ -8,7 +9,7 @@ export interface Core {
   readonly NAME: WebAssembly.Global;
   readonly ORIGIN: WebAssembly.Global;
   readonly NAME_BYTES_MAX: WebAssembly.Global;
-  init(base: number, tapeSize: number): void;
+  init(base: number, tapeSize: number, generation: number): void;
   setting(base: number, index: number): number;
   setSetting(base: number, index: number, value: number): void;
   applySettings(base: number, timeWindowMs: number, nowMs: number): void;
@@ -70,6 +71,9 @@ export const CORE_ABI_VERSION = 2;
  */
 export const BREAKER_BYTES = 1_314_816;
 
+/** The generation that a breaker begins in. */
+export const FIRST_GENERATION = 1;
+
 /** An entry of a tape. */
 const TAPE_ENTRY_BYTES = 16;
 
@@ -103,6 +107,12 @@ export function makePlace(tapeSize = 0): Place {
   const place = { ...room, base: nextBase };
   nextBase += bytes;
   return place;
+}
+
+/** A place in a memory of its own, which nobody finds by a name, and which goes when the caller lets go of it. */
+export function makePlaceApart(): Place {
+  const memory = makeMemory(BREAKER_BYTES);
+  return { core: instanceOn(memory), memory, base: 0 };
 }
 
 // The memory that is being filled. When the last of its breakers is collected, so is a memory that is full.
@@ -158,9 +168,11 @@ export function knownPlaces(): (Place & { readonly name: string })[] {
   return places;
 }
 
-/** What went onto the tape of a breaker, in bytes from the beginning of its ring. */
-export function tapeBytes({ core, memory, base }: Place): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(new Uint8Array(memory.buffer, base + BREAKER_BYTES, core.bytesOf(base) - BREAKER_BYTES));
+/** The words of a breaker's tape, two for each entry, from the beginning of its ring. Each is whole; see assembly/tape.ts. */
+export function tapeWords({ core, memory, base }: Place): BigUint64Array<ArrayBuffer> {
+  const count = (core.bytesOf(base) - BREAKER_BYTES) / BigUint64Array.BYTES_PER_ELEMENT;
+  const words = new BigUint64Array(memory.buffer, base + BREAKER_BYTES, count);
+  return new BigUint64Array(count).map((_, index) => Atomics.load(words, index));
 }
 
 function alignedBytes(bytes: number): number {
@@ -175,8 +187,7 @@ function alignedBytes(bytes: number): number {
 export function loadCore(memory: WebAssembly.Memory): Core {
   const known = instances.get(memory);
   if (known !== undefined) return known;
-  compiled ??= new WebAssembly.Module(bytesOf(CORE_WASM_BASE64));
-  const core = new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as Core;
+  const core = instanceOn(memory);
   if (core.ABI_VERSION.value !== CORE_ABI_VERSION) {
     throw new Error(
       `Cannot load the core: its module has ABI version ${core.ABI_VERSION.value}, expected ${CORE_ABI_VERSION}`,
@@ -187,14 +198,12 @@ export function loadCore(memory: WebAssembly.Memory): Core {
   return core;
 }
 
+function instanceOn(memory: WebAssembly.Memory): Core {
+  compiled ??= new WebAssembly.Module(bytesOfBase64(CORE_WASM_BASE64));
+  return new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as Core;
+}
+
 /** One instance for each memory of this thread, and these memories as far as they are still in use. */
 const instances = new WeakMap<WebAssembly.Memory, Core>();
 const joined = new Set<WeakRef<WebAssembly.Memory>>();
 let compiled: WebAssembly.Module | undefined;
-
-function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
-  const text = atob(base64);
-  const bytes = new Uint8Array(text.length);
-  for (let index = 0; index < text.length; index++) bytes[index] = text.charCodeAt(index);
-  return bytes;
-}

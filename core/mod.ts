@@ -60,6 +60,7 @@ export {
   type CircuitMode,
   type CircuitSnapshot,
   type CircuitState,
+  type CircuitTape,
   type CircuitTransition,
   type LentHandle,
   type Outcome,
@@ -68,5 +69,6 @@ export {
   type RunOptions,
   type WindowTenth,
 } from "./breaker.ts";
+export { type ReplayedTransition, replayTape, type TapeReplay } from "./breaker_replay.ts";
 export { CircuitOpenError, type RefusingCircuit } from "./circuit_open_error.ts";
 export { type Clock, systemClock } from "./clock.ts";

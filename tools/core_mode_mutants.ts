@@ -27,8 +27,8 @@ export const MODE_MUTANTS: readonly Mutant[] = [
     name: "metrics_only refuses",
     breaks: "a circuit that is only to be watched stops calls",
     file: BREAKER,
-    from: "if (modeOf(w) == METRICS_ONLY) return issue(",
-    to: "if (false) return issue(",
+    from: "if (modeOf(w) == METRICS_ONLY) {",
+    to: "if (false) {",
   },
   {
     name: "metrics_only counts what it would have refused",

@@ -23,7 +23,7 @@ import {
 } from "./layout";
 import { floorMs, isLater, leaseDeadline, probeDeadline, raiseFloor, renewLease, wholeMs } from "./deadlines";
 import { isShut, settle } from "./modes";
-import { PROBE_KIND, REFUSED_KIND, STALE_KIND, tape } from "./tape";
+import { APPLIED_OUTCOME, PROBE, REFUSED_CALL, STALE_OUTCOME, tape } from "./tape";
 import { AGAIN, FIRST, isMarked, issue, mark } from "./tickets";
 import {
   ATTEMPT_DUE, COOLDOWN_ENDED, FAILED_OFTEN, LEASE_EXPIRED, PAUSE_ASKED, PROBE_FAILED, PROBE_REPLACED, PROBE_SLOW, PROBE_SUCCEEDED,
@@ -77,8 +77,9 @@ export function acquireInTime(base: usize, attachment: u32, time: f64): f64 {
   let attempt: i64 = -1;
   let countedIn: u64 = u64.MAX_VALUE; // the opening in which this call has its number
   let replaces = false;
+  let begun: u64 = 0; // W as this call opened it
   while (true) {
-    if (stateOf(w) == CLOSED) return pass(base, slot, attachment, w, nowMs);
+    if (stateOf(w) == CLOSED) return pass(base, slot, attachment, w, nowMs, 0);
     if (isShut(modeOf(w))) {
       // Who wanted it so may have died before all was undone. A call changes the state twice at most: who has changed it is refused.
       if (load<i32>(slot, TOLD) > 0 || !settle(base, slot, nowMs)) break;
@@ -95,16 +96,19 @@ export function acquireInTime(base: usize, attachment: u32, time: f64): f64 {
         // Whoever held the probe is gone or too late: the episode is void, and this call takes its place if it may.
         const opened = begin(w, OPEN, BY_ATTEMPT, levelOf(w));
         const seen = change(base, slot, w, opened, LEASE_EXPIRED, load<f64>(base, PROBE_LEASE_MS), 0, nowMs);
-        if (seen == CHANGED) count(slot, LEASE_EXPIRED_COUNT);
         replaces = seen == CHANGED;
-        w = seen == CHANGED ? opened : seen;
+        w = replaces ? opened : seen;
+        if (replaces) {
+          count(slot, LEASE_EXPIRED_COUNT);
+          begun = w;
+        }
         continue;
       }
       if (inFlightOf(w) >= settingOf(base, PROBE_CONCURRENCY) || nowMs < floorMs(base, w, nowMs)) break;
       const seen = swing(base, w, w + IN_FLIGHT_ONE);
       if (seen == w) {
         if (inFlightOf(w) == 0) renewLease(base, w, nowMs);
-        return pass(base, slot, attachment, w, nowMs);
+        return pass(base, slot, attachment, w, nowMs, 0);
       }
       w = seen;
       continue;
@@ -117,22 +121,31 @@ export function acquireInTime(base: usize, attachment: u32, time: f64): f64 {
     const probing = begin(w, HALF_OPEN, cooledDown ? BY_COOLDOWN : BY_ATTEMPT, levelOf(w)) + IN_FLIGHT_ONE;
     const reason = replaces ? PROBE_REPLACED : cooledDown ? COOLDOWN_ENDED : ATTEMPT_DUE;
     const seen = change(base, slot, w, probing, reason, <f64>attempt, 0, nowMs);
-    if (seen == CHANGED) return pass(base, slot, attachment, probing, nowMs);
+    if (seen == CHANGED) return pass(base, slot, attachment, probing, nowMs, 1 + HALF_OPEN);
     w = seen;
   }
 
   count(slot, REFUSED_COUNT);
-  tape(base, generationOf(w), nowMs, REFUSED_KIND, 0, 0);
+  tape(base, generationOf(begun != 0 ? begun : w), nowMs, REFUSED_CALL, begun != 0 ? 1 + OPEN : 0, 0, 0);
   // Where calls are only watched this one passes all the same, in a generation that is never there: its result is stale.
-  if (modeOf(w) == METRICS_ONLY) return issue(slot, attachment, w ^ GENERATION_FAR);
+  if (modeOf(w) == METRICS_ONLY) {
+    note(base, slot, attachment, nowMs);
+    return issue(slot, attachment, w ^ GENERATION_FAR);
+  }
   return load<i32>(slot, TOLD) > 0 ? REFUSED_TOLD : REFUSED;
 }
 
 /** Lets a call through. */
-function pass(base: usize, slot: usize, attachment: u32, w: u64, nowMs: u64): f64 {
-  if ((load<u32>(base, RULES) & TIMED) != 0) start(base, attachment, load<u64>(slot, ISSUED), nowMs);
-  if (stateOf(w) != CLOSED) tape(base, generationOf(w), nowMs, PROBE_KIND, 0, 0);
+function pass(base: usize, slot: usize, attachment: u32, w: u64, nowMs: u64, turned: u64): f64 {
+  note(base, slot, attachment, nowMs);
+  if (stateOf(w) != CLOSED) tape(base, generationOf(w), nowMs, PROBE, turned, 0, 0);
   return issue(slot, attachment, w);
+}
+
+/** Notes when the next call begins, where calls are timed. */
+// @ts-ignore: decorator
+@inline function note(base: usize, slot: usize, attachment: u32, nowMs: u64): void {
+  if ((load<u32>(base, RULES) & TIMED) != 0) start(base, attachment, load<u64>(slot, ISSUED), nowMs);
 }
 
 /** This call's number among those that asked since the circuit opened, from 0; -1 when they are not counted. */
@@ -250,7 +263,11 @@ function apply(
       answer = applyToClosed(base, slot, w, outcome, throttledMs, knowsTime, nowMs);
     }
     if (answer == OVERTAKEN) continue;
-    if (answer != NEEDS_TIME_ENTERED) tape(base, generation, nowMs, <u64>outcome, tookMs, wholeMs(ceil<f64>(throttledMs)));
+    if (answer != NEEDS_TIME_ENTERED) {
+      const closes = stateOf(w) == HALF_OPEN && outcome == SUCCESS && !isSlow;
+      const turned = (answer & TOLD_FLAG) == 0 ? 0 : 1 + (closes ? CLOSED : OPEN);
+      tape(base, generation, nowMs, APPLIED_OUTCOME + outcome, turned, tookMs, wholeMs(ceil<f64>(throttledMs)));
+    }
     return answer;
   }
 }
@@ -336,7 +353,7 @@ function late(
   if (outcome == THROTTLED && stateOf(w) != CLOSED && wasLetThrough) {
     raiseFloor(base, openingOf(w), nowMs + pauseMs(base, throttledMs));
   }
-  tape(base, generationOf(w), nowMs, STALE_KIND | outcome, tookMs, wholeMs(ceil<f64>(throttledMs)));
+  tape(base, generation, nowMs, STALE_OUTCOME + outcome, 0, tookMs, wholeMs(ceil<f64>(throttledMs)));
   return stale(slot);
 }
 

@@ -9,8 +9,8 @@ import {
   THROTTLE_MAX_MS, wayOf, whole,
 } from "./layout";
 
-/** Half of what a deadline's 44 bits hold, 278 years: any wait can be added to it. */
-const TIME_MAX_MS: f64 = 8796093022208;
+/** 43 bits, 278 years: any wait can be added to it, and a deadline's 44 bits still hold that. */
+const TIME_MAX_MS: f64 = 8796093022207;
 
 /** A time as the machine counts it: what is no number is 0, and what would not fit into a deadline's 44 bits is cut. */
 export function wholeMs(time: f64): u64 {

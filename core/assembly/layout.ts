@@ -20,7 +20,7 @@
 //   1408  HEAD         u64  generation:20 | page:44    the page of the count window that is being filled
 //   1416  COUNT_BAD    u64  generation:20 | call:44    the last call there that failed or was slow
 //   1424  TIME_BAD     u64  generation:20 | ms:44      the same for the time window
-//   1432  TAPE_NEXT    u64       outcomes that ever went onto the tape
+//   1432  TAPE_NEXT    u64       entries that ever went onto the tape
 //   1536  PAGES        u64 x 128       the count window, see window.ts
 //   2560  BUCKETS      { u64 x 4 } x 16   the time window, see window.ts
 //   4096  SLOT[256]         one for each attachment:
@@ -33,7 +33,7 @@
 //          144  told        2 x { f64 what, f64 detail, f64 detail }
 //          256  TICKETS     u64 x 64  tag:32 | recorded:32   tickets that came back, 32 to a word
 // 266240  STARTS[256]       u32 x 1024   for each attachment: when its last calls began, where calls are timed
-//         TAPE              { u64 generation:20 | ms:44, u64 what } x TAPE_SIZE, see tape.ts
+//         TAPE              { u64, u64 } x TAPE_SIZE, see tape.ts
 //
 // W, from the low bits up:
 //
@@ -166,7 +166,7 @@ export const NAME_BYTES_MAX: u32 = 128;
 /** A breaker without its tape, whose entries of 16 bytes come behind it. */
 export const BREAKER_BYTES: usize = STARTS + (<usize>ATTACHMENTS_MAX << STARTS_SHIFT);
 
-/** An outcome on the tape. */
+/** An entry of the tape. */
 export const TAPE_ENTRY_BYTES: usize = 16;
 
 /** A setting that is a whole number. */

@@ -14,7 +14,7 @@ import {
   MODE_MASK, MODE_SHIFT, modeOf, MODES, OK_MASK, OK_ONE, OPEN, OWNER, slotOf, stateOf, WORD,
 } from "./layout";
 import { begin, change, CHANGED } from "./transitions";
-import { MODE_KIND, tape } from "./tape";
+import { MODE, tape } from "./tape";
 import { MODE_CHANGED, tellNothing } from "./told";
 import { release } from "./tickets";
 import { wholeMs } from "./deadlines";
@@ -112,7 +112,8 @@ export function settle(base: usize, slot: usize, nowMs: u64): bool {
     if (modeOf(w) == mode) return hasChanged;
     const next = inMode(w, mode);
     if (change(base, slot, w, next, MODE_CHANGED, <f64>mode, <f64>modeOf(w), nowMs) != CHANGED) continue;
-    tape(base, generationOf(w), nowMs, MODE_KIND, 0, mode);
+    const turned = generationOf(next) == generationOf(w) ? 0 : 1 + stateOf(next);
+    tape(base, generationOf(w), nowMs, MODE, turned, modeOf(w), mode);
     hasChanged = true;
   }
 }

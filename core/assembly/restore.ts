@@ -8,7 +8,7 @@ import {
 } from "./layout";
 import { floorMs, probeDeadline, raise, raiseFloor, wholeMs } from "./deadlines";
 import { choose, chosenMode, isShut, settle, wantedMode, WAS_CLOSED } from "./modes";
-import { CUT_KIND, tape } from "./tape";
+import { CUT, tape } from "./tape";
 import { begin, change, CHANGED } from "./transitions";
 import { RESTORED, tellNothing } from "./told";
 
@@ -86,7 +86,7 @@ export function restore(
     raise(base + ATTEMPTS, deadlineWord(openingOf(next), wholeMs(asked)), OPENING_MAX);
     raise(base + DEADLINE, deadlineWord(generationOf(next), now + cooldown), GENERATION_MAX);
     if (change(base, slot, w, next, RESTORED, 0, 0, now) != CHANGED) continue;
-    tape(base, generationOf(next), now, CUT_KIND, 0, 0);
+    tape(base, generationOf(next), now, CUT, 1 + stateOf(next), 0, 0);
     settle(base, slot, now); // a mode that was set meanwhile
     return true;
   }

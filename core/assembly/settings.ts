@@ -3,12 +3,14 @@
 
 import {
   ABI, ABI_VERSION, ATTACHMENTS_MAX, BREAKER_BYTES, CLOSED, COOLDOWN_BACKOFF, COOLDOWN_JITTER, COOLDOWN_MAX_MS, COOLDOWN_MS,
-  COUNT_WINDOW, COUNT_WINDOW_SIZE, EXPORT_TIMEOUT_MS, FAILURE_RATIO, FAILURE_THRESHOLD, FAILURES_MAX, GENERATION_SHIFT,
-  HIGHEST, MAGIC, MAGIC_VALUE, MINIMUM_CALLS, OPEN, OPENED_AT, PROBE_CONCURRENCY, PROBE_EVERY_NTH, PROBE_LEASE_MS, RULES,
-  SEED, SETTINGS, SETTINGS_COUNT, SLOW_CALL_MS, SLOW_CALL_RATIO, SLOW_CALLS, stateOf, SUCCESS_THRESHOLD, TAPE,
-  TAPE_ENTRY_BYTES, TAPE_SIZE, THROTTLE_MAX_MS, TIME_WINDOW, TIME_WINDOW_MS, WORD,
+  COUNT_BAD, COUNT_WINDOW, COUNT_WINDOW_SIZE, DEADLINE, deadlineWord, EXPORT_TIMEOUT_MS, FAILURE_RATIO, FAILURE_THRESHOLD,
+  FAILURES_MAX, GENERATION_MAX, GENERATION_SHIFT, generationOf, HEAD, HIGHEST, LEASE, MAGIC, MAGIC_VALUE, MINIMUM_CALLS, OPEN,
+  OPENED_AT, PROBE_CONCURRENCY, PROBE_EVERY_NTH, PROBE_LEASE_MS, RULES, SEED, SETTINGS, SETTINGS_COUNT, SLOW_CALL_MS,
+  SLOW_CALL_RATIO, SLOW_CALLS, stateOf, SUCCESS_THRESHOLD, TAPE, TAPE_ENTRY_BYTES, TAPE_SIZE, THROTTLE_MAX_MS, TIME_BAD,
+  TIME_WINDOW, TIME_WINDOW_MS, WORD,
 } from "./layout";
 import { shortenWaits, wholeMs } from "./deadlines";
+import { CUT, tape } from "./tape";
 import { forgetCountWindow, forgetStarts, resizeTimeWindow } from "./window";
 
 // The ranges of the settings; breaker_options.ts says them to the user.
@@ -22,8 +24,11 @@ const DAY_MS: f64 = 86400000;
 const SEED_MAX: f64 = 4294967295;
 const TAPE_MAX: u32 = 65536;
 
-/** Makes a breaker of zeroed memory whose settings were written. Called once, before anything else knows the memory. */
-export function init(base: usize, tapeSize: u32): void {
+/**
+ * Makes a breaker of zeroed memory whose settings were written, closed and in a generation: the first one is 1, a replay begins in
+ * that of the tape. Called once, before anything else knows the memory.
+ */
+export function init(base: usize, tapeSize: u32, generation: u32): void {
   assert((base & 127) == 0); // lines are lines only from an aligned base
   assert(<u64>base + BREAKER_BYTES + <u64>tapeSize * TAPE_ENTRY_BYTES <= <u64>memory.size() << 16); // it lies within its memory
   assert(load<u32>(base, MAGIC) == 0); // nobody's memory is made twice
@@ -31,7 +36,14 @@ export function init(base: usize, tapeSize: u32): void {
   store<f64>(base, -1, OPENED_AT);
   store<i32>(base, ABI_VERSION, ABI);
   store<u32>(base, rulesOf(base), RULES);
-  atomic.store<u64>(base, CLOSED | (1 << GENERATION_SHIFT), WORD); // from 1, so that no permit is 0
+  // What belongs to generations belongs to the one before.
+  const before = deadlineWord((<u64>generation - 1) & GENERATION_MAX, 0);
+  store<u64>(base, before, DEADLINE);
+  store<u64>(base, before, LEASE);
+  store<u64>(base, before, HEAD);
+  store<u64>(base, before, COUNT_BAD);
+  store<u64>(base, before, TIME_BAD);
+  atomic.store<u64>(base, CLOSED | ((<u64>generation & GENERATION_MAX) << GENERATION_SHIFT), WORD);
   atomic.store<u32>(base, MAGIC_VALUE, MAGIC);
 }
 
@@ -86,6 +98,7 @@ export function applySettings(base: usize, timeWindowMs: f64, nowMs: f64): void 
   if (load<f64>(base, TIME_WINDOW_MS) != timeWindowMs) resizeTimeWindow(base, timeWindowMs, nowMs);
   store<u32>(base, after, RULES);
   shortenWaits(base, wholeMs(nowMs));
+  tape(base, generationOf(atomic.load<u64>(base, WORD)), wholeMs(nowMs), CUT, 0, 0, 0);
 }
 
 function rulesOf(base: usize): u32 {

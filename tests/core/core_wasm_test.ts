@@ -28,7 +28,7 @@ Deno.test("a word of 64 bits is stored once, when the breaker is made, and after
 
 Deno.test("an assert of the core traps", () => {
   const core = loadCore(makeMemory());
-  const init = (base: number) => core.init(base, 0);
+  const init = (base: number) => core.init(base, 0, 1);
   assert.throws(() => init(64), WebAssembly.RuntimeError);
   init(0);
   assert.throws(() => init(0), WebAssembly.RuntimeError, "made twice");

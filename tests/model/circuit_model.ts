@@ -176,7 +176,7 @@ export class CircuitModel {
   /** Changes the numbers that `changes` names; what is under way goes on. */
   reconfigure(changes: CircuitBreakerNumbers, nowMs: number): void {
     const before = this.options;
-    const after = changed(before, changes);
+    const after = changed("reconfigure circuit breaker", before, changes);
     this.options = after;
     this.windows.resize(before, after, nowMs);
     if (before.slowCallMs === 0) this.timedFrom = this.calls.length;
