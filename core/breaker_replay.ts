@@ -54,7 +54,8 @@ export interface TapeReplay {
  * the same times, into the same generations, for the same reasons. With others it shows what would have been.
  *
  * A tape that has lost its beginning, or that was cut by `restore` or `reconfigure`, is played from where the circuit
- * next closed, for there it was clean. If it never did, it is played as if it had been closed, which is not exact.
+ * next closed, for there it was clean. If it never did, it is played as if it had been closed, which is not exact. Nor
+ * is it where threads met within nanoseconds, and came onto the tape in another order than they changed the circuit.
  *
  * ```ts
  * import assert from "node:assert/strict";

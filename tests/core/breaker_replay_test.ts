@@ -1,0 +1,312 @@
+/** What a tape comes to when it is played again, with the same options or with others. */
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import fc from "fast-check";
+import { CircuitBreaker, type CircuitSnapshot, type CircuitTape, type Outcome } from "../../core/breaker.ts";
+import { type CircuitBreakerNumbers, type CircuitBreakerOptions, SETTINGS } from "../../core/breaker_options.ts";
+import { type ReplayedTransition, replayTape } from "../../core/breaker_replay.ts";
+import { BREAKER_BYTES, loadCore } from "../../core/loader.ts";
+import { options, program, type Step } from "../model/breaker_program.ts";
+
+/** More than any program of these tests puts on it. */
+const LONG = 4096;
+
+const PROGRAMS = 300;
+
+Deno.test("a tape played again comes to the same changes of state, at the same times, in the same generations, for the same reasons", () => {
+  let changes = 0;
+  fc.assert(
+    fc.property(options, program, (settings, steps) => {
+      const live = new Live({ ...settings, tapeSize: LONG });
+      live.run(steps.filter(({ does }) => does !== "reconfigure" && does !== "restore")); // these cut it
+      const { transitions, state, isExact, assumed } = replayTape(live.tape);
+      assert.deepEqual(transitions, live.transitions);
+      assert.deepEqual([state, isExact, assumed], [live.breaker.state, true, 0]);
+      changes += transitions.length;
+    }),
+    { numRuns: PROGRAMS },
+  );
+  assert.ok(changes > 10 * PROGRAMS, `${changes} changes of state in ${PROGRAMS} programs`);
+});
+
+Deno.test("a tape that was too short, or was cut, comes to the last of the changes, or says that it is not exact", () => {
+  const seen = { all: 0, last: 0, notExact: 0 };
+  fc.assert(
+    fc.property(options, program, fc.integer({ min: 1, max: 200 }), (settings, steps, tapeSize) => {
+      const live = new Live({ ...settings, tapeSize });
+      live.run(steps);
+      const { transitions, state, isExact } = replayTape(live.tape);
+      if (isExact) {
+        assert.deepEqual(transitions, live.transitions.slice(live.transitions.length - transitions.length));
+        assert.equal(state, live.breaker.state);
+      }
+      const isAll = transitions.length === live.transitions.length;
+      seen[isExact ? isAll ? "all" : transitions.length > 0 ? "last" : "all" : "notExact"]++;
+    }),
+    { numRuns: PROGRAMS },
+  );
+  for (const [how, count] of Object.entries(seen)) assert.ok(count > PROGRAMS / 20, `${how}: ${count}`);
+});
+
+Deno.test("played with other options, a tape comes to what the same calls come to live under these", () => {
+  let different = 0;
+  const property = fc.property(options, program, options, (settings, steps, { mode: _, seed: __, ...others }) => {
+    // With metrics only every call is made, so the tape knows how each ends, whatever the options.
+    const calls = steps.filter(({ does }) => ["acquire", "record", "call", "wait", "attach"].includes(does));
+    const live = new Live({ ...settings, mode: "metrics_only", tapeSize: LONG });
+    live.runApart(calls);
+    const other = new Live({ ...settings, mode: "metrics_only" });
+    if (!reconfigured(other.breaker, others)) return assert.throws(() => replayTape(live.tape, others));
+    other.runApart(calls);
+    const { transitions, state, isExact, assumed } = replayTape(live.tape, others);
+    assert.deepEqual(transitions, other.transitions);
+    assert.deepEqual([state, isExact, assumed], [other.breaker.state, true, 0]);
+    if (JSON.stringify(transitions) !== JSON.stringify(live.transitions)) different++;
+  });
+  fc.assert(property, { numRuns: PROGRAMS });
+  assert.ok(different > PROGRAMS / 2, `${different} of ${PROGRAMS} came to something else`);
+});
+
+Deno.test("a tape that was saved with a report is a test: the outage comes to the same again", () => {
+  const { tape, transitions }: { tape: CircuitTape; transitions: ReplayedTransition[] } = JSON.parse(
+    readFileSync(new URL("./outage_tape.json", import.meta.url), "utf8"),
+  );
+  const replay = replayTape(tape);
+  assert.deepEqual(replay.transitions, transitions);
+  assert.deepEqual([replay.state, replay.isExact, replay.assumed], ["closed", true, 0]);
+  assert.match(replay.explanation, /^"collector" is closed/);
+  const { permitted, refused } = replayTape(tape, { cooldownMs: 1_000, cooldownMaxMs: 1_000, probeEveryNth: 0 });
+  assert.ok(permitted > replay.permitted && refused < replay.refused, "what if it had tried again more often");
+});
+
+/** Two failures open it, what is refused meanwhile is not known, and a probe closes it. */
+function outage(): CircuitTape {
+  const live = new Live({ failureThreshold: 2, probeEveryNth: 0, cooldownMs: 1_000, cooldownJitter: 0, tapeSize: 50 });
+  const call = (outcome: Outcome, tookMs = 0): Step => ({ does: "call", by: 0, outcome, tookMs });
+  const wait = (ms: number): Step => ({ does: "wait", ms });
+  live.run([call("failure"), wait(10), call("failure"), wait(90), call("failure"), wait(100), call("failure")]);
+  live.run([wait(810), call("success", 5)]);
+  return live.tape;
+}
+
+Deno.test("a call that was refused and now passes ends as the one that began nearest to it, and is counted", () => {
+  const { transitions, state, permitted, refused, assumed, isExact } = replayTape(outage(), { failureThreshold: 3 });
+  assert.deepEqual(transitions, [
+    { atMs: 100, from: "closed", to: "open", generation: 2, reason: "3 consecutive failures" },
+  ]);
+  assert.deepEqual({ state, permitted, refused, assumed, isExact }, {
+    state: "open",
+    permitted: 3,
+    refused: 2,
+    assumed: 1,
+    isExact: false,
+  });
+});
+
+Deno.test("what an assumed call takes, it takes: it ends when its time has come", () => {
+  const live = new Live({ failureThreshold: 1, probeEveryNth: 0, cooldownMs: 1_000, cooldownJitter: 0, tapeSize: 50 });
+  live.run([{ does: "call", by: 0, outcome: "failure", tookMs: 30 }]); // began at 0, nearest to all that is refused
+  for (const ms of [10, 10, 30]) live.run([{ does: "wait", ms }, { does: "acquire", by: 0 }]); // at 40, 50 and 80
+  const { transitions, permitted, refused, assumed } = replayTape(live.tape, { failureThreshold: 2 });
+  assert.deepEqual(transitions.map(({ atMs, to }) => [atMs, to]), [[70, "open"]]);
+  assert.deepEqual([permitted, refused, assumed], [3, 1, 2]);
+});
+
+Deno.test("where no call ended, an assumed one says nothing", () => {
+  const live = new Live({ failureThreshold: 1, probeEveryNth: 0, tapeSize: 2 });
+  live.run([{ does: "call", by: 0, outcome: "failure", tookMs: 0 }]);
+  for (let call = 0; call < 2; call++) live.run([{ does: "acquire", by: 0 }]);
+  const { transitions, state, permitted, assumed, isExact } = replayTape(live.tape);
+  assert.deepEqual([transitions, state, permitted, assumed, isExact], [[], "closed", 2, 2, false]);
+});
+
+Deno.test("threads that put entries on the tape in another order than they changed the circuit are put right", () => {
+  const live = new Live({ failureThreshold: 3, probeEveryNth: 0, cooldownMs: 10, cooldownJitter: 0, tapeSize: 50 });
+  const fail: Step = { does: "call", by: 0, outcome: "failure", tookMs: 1 };
+  live.run([fail, fail, fail, { does: "acquire", by: 0 }, { does: "wait", ms: 10 }, fail]);
+  const { memory, base } = live.breaker.handle;
+  const words = new BigUint64Array(memory.buffer, base + BREAKER_BYTES);
+  const order = [0, 3, 2, 1, 4, 5].map((place) => words.slice(2 * place, 2 * place + 2));
+  for (const [place, entry] of order.entries()) words.set(entry, 2 * place);
+  const { transitions, isExact } = replayTape(live.tape);
+  assert.deepEqual(transitions, live.transitions);
+  assert.equal(transitions.length, 3);
+  assert.ok(isExact);
+});
+
+Deno.test("a tape on which something is not as it was says that it is not exact", () => {
+  for (const changed of [{ failureThreshold: 4 }, { cooldownMs: 11 }]) {
+    const live = new Live({ failureThreshold: 3, probeEveryNth: 0, cooldownMs: 10, cooldownJitter: 0, tapeSize: 50 });
+    const fail: Step = { does: "call", by: 0, outcome: "failure", tookMs: 0 };
+    live.run([fail, fail, fail, { does: "wait", ms: 10 }, { does: "acquire", by: 0 }]);
+    assert.ok(replayTape(live.tape).isExact);
+    // As if the numbers had been changed behind its back.
+    const { memory, base } = live.breaker.handle;
+    const core = loadCore(memory);
+    for (const [name, value] of Object.entries(changed)) {
+      core.setSetting(base, SETTINGS.indexOf(name as keyof CircuitBreakerNumbers), value);
+    }
+    assert.equal(replayTape(live.tape).isExact, false);
+  }
+});
+
+Deno.test("a tape is played from where the circuit closed after it was cut, in the generation of then, also a late one", () => {
+  const live = new Live({ failureThreshold: 2, probeEveryNth: 0, cooldownMs: 1_000, seed: 7, tapeSize: 50 });
+  const call = (outcome: Outcome): Step => ({ does: "call", by: 0, outcome, tookMs: 3 });
+  // As after 600 000 changes: generation and the owners of deadline and lease, by assembly/layout.ts.
+  const { memory, base } = live.breaker.handle;
+  const words = new BigUint64Array(memory.buffer, base);
+  words[0]! += 600_000n << 29n;
+  words[16] = words[17] = 600_000n << 44n;
+  live.run([call("failure"), { does: "reconfigure", by: 0, changes: { cooldownMs: 500 } }, call("failure")]);
+  const before = live.transitions.length;
+  assert.equal(replayTape(live.tape).isExact, false);
+  live.run([{ does: "wait", ms: 600 }, call("success")]);
+  const last = live.transitions.length;
+  assert.ok(last > before && live.transitions.at(-1)!.generation > 2 ** 19);
+  live.run([call("failure"), call("failure"), call("ignored"), { does: "wait", ms: 700 }, call("failure")]);
+  const { transitions, state, isExact } = replayTape(live.tape);
+  assert.deepEqual(transitions, live.transitions.slice(last));
+  assert.deepEqual([transitions.length, state, isExact], [3, "open", true]);
+});
+
+Deno.test("a replay leaves the breaker of its tape alone, and no breaker behind that is found by its name", () => {
+  const live = new Live({ name: "replayed", failureThreshold: 2, tapeSize: 50 });
+  live.run([{ does: "call", by: 0, outcome: "failure", tookMs: 0 }]);
+  const counters = live.breaker.counters;
+  for (let time = 0; time < 3; time++) replayTape(live.tape, { failureThreshold: 1 });
+  assert.deepEqual(live.breaker.counters, counters);
+  assert.equal(CircuitBreaker.attach("replayed").state, "closed");
+});
+
+Deno.test("other options are checked, and those that are not named stay", () => {
+  const tape = outage();
+  assert.throws(() => replayTape(tape, { cooldownMs: 0 }), /^RangeError: Cannot replay tape: "cooldownMs" must be/);
+  assert.throws(
+    () => replayTape(tape, { seed: 1 } as CircuitBreakerNumbers),
+    /Cannot replay tape: "seed" cannot be changed/,
+  );
+  assert.deepEqual(replayTape(tape, {}).transitions, replayTape(tape).transitions);
+});
+
+function reconfigured(breaker: CircuitBreaker, changes: CircuitBreakerNumbers): boolean {
+  try {
+    breaker.reconfigure(changes);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A circuit that programs happen to. */
+class Live {
+  readonly breaker: CircuitBreaker;
+  readonly transitions: ReplayedTransition[] = [];
+  readonly #circuits: CircuitBreaker[];
+  readonly #permits: number[] = [];
+  readonly #recorded = new Set<number>();
+  readonly #snapshots: CircuitSnapshot[] = [];
+  readonly #holds: { release(): void }[] = [];
+  readonly #clock = { nowMs: () => this.#nowMs, wallMs: () => this.#nowMs };
+  #nowMs = 0;
+  #isApart = false;
+
+  constructor({ mode = "auto", ...settings }: CircuitBreakerOptions) {
+    this.breaker = this.#listen(new CircuitBreaker({ ...settings, clock: this.#clock }));
+    this.#circuits = [this.breaker];
+    this.breaker.mode = mode; // now, so that it is heard
+  }
+
+  get tape(): CircuitTape {
+    return JSON.parse(JSON.stringify(this.breaker.tape));
+  }
+
+  run(steps: readonly Step[]): void {
+    for (const step of steps) {
+      this.#do(step);
+      assert.ok(this.breaker.retryAfterMs >= 0 && this.breaker.counters.refused >= 0); // who looks changes nothing
+    }
+  }
+
+  /** Runs a program so that each request and each result has a millisecond of its own, and every call has one result. */
+  runApart(steps: readonly Step[]): void {
+    this.#isApart = true;
+    this.run(steps);
+    for (const permit of this.#permits) this.#record(this.breaker, permit, "success");
+  }
+
+  #do(step: Step): void {
+    const circuit = this.#circuits["by" in step ? step.by % this.#circuits.length : 0]!;
+    switch (step.does) {
+      case "acquire":
+        this.#acquire(circuit);
+        return;
+      case "call": {
+        const permit = this.#acquire(circuit);
+        this.#nowMs += step.tookMs;
+        this.#record(circuit, permit, step.outcome);
+        return;
+      }
+      case "record": {
+        const permit = this.#permits.at(-1 - step.call % Math.max(1, this.#permits.length));
+        if (permit !== undefined) this.#record(circuit, permit, step.outcome);
+        return;
+      }
+      case "wait":
+        this.#nowMs += step.ms;
+        return;
+      case "attach":
+        if (this.#circuits.length > 3) return;
+        this.#circuits.push(this.#listen(CircuitBreaker.attach(this.breaker.handle, { clock: this.#clock })));
+        return;
+      case "detach":
+        if (circuit !== this.breaker) this.#circuits.splice(this.#circuits.indexOf(circuit), 1)[0]!.detach();
+        return;
+      case "mode":
+        circuit.mode = step.mode;
+        return;
+      case "hold":
+        this.#holds.push(circuit.forceOpen());
+        return;
+      case "release":
+        this.#holds[step.hold]?.release();
+        return;
+      case "reconfigure":
+        reconfigured(circuit, step.changes);
+        return;
+      case "snapshot":
+        this.#snapshots.push(circuit.snapshot());
+        return;
+      case "restore": {
+        const snapshot = this.#snapshots[step.snapshot % Math.max(1, this.#snapshots.length)];
+        if (snapshot !== undefined) circuit.restore(snapshot);
+      }
+    }
+  }
+
+  #acquire(circuit: CircuitBreaker): number {
+    this.#tick();
+    const permit = circuit.acquire();
+    if (permit >= 0) this.#permits.push(permit);
+    return permit;
+  }
+
+  #record(circuit: CircuitBreaker, permit: number, outcome: Outcome): void {
+    if (this.#isApart && this.#recorded.has(permit)) return;
+    this.#recorded.add(permit);
+    this.#tick();
+    circuit.record(permit, outcome);
+  }
+
+  #tick(): void {
+    if (this.#isApart) this.#nowMs = Math.floor(this.#nowMs) + 1;
+  }
+
+  #listen(circuit: CircuitBreaker): CircuitBreaker {
+    circuit.onTransition(({ name: _, ...transition }) => {
+      this.transitions.push({ atMs: Math.floor(this.#nowMs), ...transition });
+    });
+    return circuit;
+  }
+}
