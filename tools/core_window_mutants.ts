@@ -112,8 +112,8 @@ export const WINDOW_MUTANTS: readonly Mutant[] = [
     name: "a call is slow a millisecond late",
     breaks: "a call that took exactly slowCallMs is not slow",
     file: BREAKER,
-    from: "<f64>tookMs >= load<f64>(base, SLOW_CALL_MS)",
-    to: "<f64>tookMs > load<f64>(base, SLOW_CALL_MS)",
+    from: "<u64>tookMs >= slowMs",
+    to: "<u64>tookMs > slowMs",
   },
   {
     name: "a slow probe is a good one",

@@ -248,7 +248,8 @@ export function record(
 function apply(
   base: usize, slot: usize, generation: u64, outcome: i32, tookMs: u32, throttledMs: f64, knowsTime: bool, nowMs: u64, progress: i32,
 ): i32 {
-  const isSlow = (load<u32>(base, RULES) & SLOW_CALLS) != 0 && <f64>tookMs >= load<f64>(base, SLOW_CALL_MS);
+  const slowMs = settingOf(base, SLOW_CALL_MS); // 0 when another thread has just turned it off
+  const isSlow = (load<u32>(base, RULES) & SLOW_CALLS) != 0 && slowMs > 0 && <u64>tookMs >= slowMs;
   let hasEntered = progress == NEEDS_TIME_ENTERED - NEEDS_TIME_UNMARKED;
   while (true) {
     const w = atomic.load<u64>(base, WORD);

@@ -7,7 +7,7 @@ import {
   FAILURES_MAX, GENERATION_MAX, GENERATION_SHIFT, generationOf, HEAD, HIGHEST, LEASE, MAGIC, MAGIC_VALUE, MINIMUM_CALLS, OPEN,
   OPENED_AT, PROBE_CONCURRENCY, PROBE_EVERY_NTH, PROBE_LEASE_MS, RULES, SEED, SETTINGS, SETTINGS_COUNT, SLOW_CALL_MS,
   SLOW_CALL_RATIO, SLOW_CALLS, stateOf, SUCCESS_THRESHOLD, TAPE, TAPE_ENTRY_BYTES, TAPE_SIZE, THROTTLE_MAX_MS, TIME_BAD,
-  TIME_WINDOW, TIME_WINDOW_MS, WORD,
+  TIME_WINDOW, TIME_WINDOW_MS, TIMED, WINDOWS, WORD,
 } from "./layout";
 import { shortenWaits, wholeMs } from "./deadlines";
 import { CUT, tape } from "./tape";
@@ -62,13 +62,18 @@ export function isBreaker(base: usize): bool {
     isFrom(0, base, COUNT_WINDOW_SIZE, COUNT_WINDOW_MAX) &&
     (load<f64>(base, TIME_WINDOW_MS) == 0 || isFrom(TIME_WINDOW_MIN_MS, base, TIME_WINDOW_MS, DAY_MS)) &&
     isFrom(0, base, FAILURE_RATIO, 1) && isFrom(0, base, SLOW_CALL_MS, DAY_MS) && isFrom(0, base, SLOW_CALL_RATIO, 1) &&
-    isFrom(0, base, SEED, SEED_MAX) && load<u32>(base, RULES) == rulesOf(base) &&
+    isFrom(0, base, SEED, SEED_MAX) && hasRules(base, load<u32>(base, RULES)) &&
     load<u32>(base, HIGHEST) <= ATTACHMENTS_MAX && stateOf(atomic.load<u64>(base, WORD)) <= OPEN;
 }
 
 /** The bytes of the breaker at `base`, with its tape. */
 export function bytesOf(base: usize): u32 {
   return <u32>(BREAKER_BYTES + load<u32>(base, TAPE_SIZE) * TAPE_ENTRY_BYTES);
+}
+
+/** Of the rules only the tape never changes: while another thread changes numbers, the others may be behind them. */
+function hasRules(base: usize, rules: u32): bool {
+  return (rules & ~(WINDOWS | TIMED)) == 0 && (rules & TAPE) == (rulesOf(base) & TAPE);
 }
 
 /** False for what is not a number, too. */

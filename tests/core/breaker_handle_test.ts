@@ -95,7 +95,8 @@ const CORRUPT: readonly (readonly [string, number, number, "Uint32" | "Float64"]
   ["state",              0, 3,           "Uint32"],
   ["mark",             384, 0,           "Uint32"],
   ["ABI",              388, 1,           "Uint32"],
-  ["rules",            392, 1,           "Uint32"],
+  ["rules",            392, 16,          "Uint32"],
+  ["rules",            392, 8,           "Uint32"],
   ["tapeSize",         396, 65_537,      "Uint32"],
   ["failureThreshold", 400, 0,           "Float64"],
   ["failureThreshold", 400, 4096,        "Float64"],
@@ -118,6 +119,13 @@ const CORRUPT: readonly (readonly [string, number, number, "Uint32" | "Float64"]
   ["seed",             536, 2 ** 32,     "Float64"],
   ["attachments",      672, 257,         "Uint32"],
 ];
+Deno.test("who joins while another thread has written new numbers, and not yet what follows from them, is let in", () => {
+  const breaker = new CircuitBreaker();
+  const { memory, base } = breaker.handle;
+  new DataView(memory.buffer).setFloat64(base + 496, 20, true); // countWindowSize, while there is no rule for it
+  assert.equal(CircuitBreaker.attach(breaker.handle).state, "closed");
+});
+
 for (const [setting, address, value, kind] of CORRUPT) {
   Deno.test(`a handle is refused whose memory was damaged: ${setting} ${value}`, () => {
     const { handle } = new CircuitBreaker();

@@ -251,6 +251,15 @@ Deno.test("a time window that is made longer or shorter keeps its calls, as if t
   assert.deepEqual(breaker.snapshot().timeWindow, []);
 });
 
+Deno.test("no call is slow while another thread is about to turn slow calls off", () => {
+  const breaker = new CircuitBreaker({ slowCallMs: 50, failureThreshold: 1, probeEveryNth: 1 });
+  breaker.record(breaker.acquire(), "failure");
+  const { memory, base } = breaker.handle;
+  new DataView(memory.buffer).setFloat64(base + 520, 0, true); // slowCallMs, while there still is a rule for it
+  breaker.record(breaker.acquire(), "success");
+  assert.equal(breaker.state, "closed");
+});
+
 for (const mode of ["auto", "disabled", "metrics_only", "forced_open", "forced_closed"] as const) {
   Deno.test(`a circuit may begin ${mode}`, () => {
     const breaker = new CircuitBreaker({ mode });
