@@ -1,5 +1,7 @@
 import { bytesOfBase64 } from "./base64.ts";
+import { systemClock } from "./clock.ts";
 import { CORE_WASM_BASE64 } from "./core_wasm.ts";
+import { freshSeed } from "./seed.ts";
 
 /** What core/assembly/index.ts exports: one instance of the module on one memory. */
 export interface Core {
@@ -8,6 +10,7 @@ export interface Core {
   readonly BREAKER_BYTES: WebAssembly.Global;
   readonly NAME: WebAssembly.Global;
   readonly ORIGIN: WebAssembly.Global;
+  readonly IDENTITY: WebAssembly.Global;
   readonly NAME_BYTES_MAX: WebAssembly.Global;
   init(base: number, tapeSize: number, generation: number): void;
   setting(base: number, index: number): number;
@@ -106,6 +109,7 @@ export function makePlace(tapeSize = 0): Place {
   }
   const place = { ...room, base: nextBase };
   nextBase += bytes;
+  new DataView(place.memory.buffer).setUint32(identityAt(place), freshSeed(systemClock), true);
   return place;
 }
 
@@ -150,9 +154,12 @@ function readName({ core, memory, base }: Place): string {
   return new TextDecoder().decode(Uint8Array.from(new Uint8Array(memory.buffer, at + 4, length)));
 }
 
-/** The breakers in the memories that this thread has made or joined, by name. */
+/**
+ * The breakers in the memories that this thread has made or joined, by name. A memory that was posted twice is two objects
+ * here, with the same breakers in it.
+ */
 export function knownPlaces(): (Place & { readonly name: string })[] {
-  const places: (Place & { readonly name: string })[] = [];
+  const places = new Map<number, Place & { readonly name: string }>();
   for (const reference of joined) {
     const memory = reference.deref();
     if (memory === undefined) {
@@ -162,10 +169,15 @@ export function knownPlaces(): (Place & { readonly name: string })[] {
     const core = loadCore(memory);
     for (let base = 0; core.isBreaker(base) !== 0; base += alignedBytes(core.bytesOf(base))) {
       const place = { core, memory, base };
-      places.push({ ...place, name: readName(place) });
+      const identity = new DataView(memory.buffer).getUint32(identityAt(place), true);
+      if (!places.has(identity)) places.set(identity, { ...place, name: readName(place) });
     }
   }
-  return places;
+  return [...places.values()];
+}
+
+function identityAt({ core, base }: Place): number {
+  return base + core.IDENTITY.value;
 }
 
 /** The words of a breaker's tape, two for each entry, from the beginning of its ring. Each is whole; see assembly/tape.ts. */

@@ -1,6 +1,6 @@
 // All that the module shows. Numbers cross as i32 or f64; a u64 would cross as a BigInt, at ten times the price.
 
-export { ABI_VERSION, ATTACHMENTS_MAX, BREAKER_BYTES, NAME, NAME_BYTES_MAX, ORIGIN } from "./layout";
+export { ABI_VERSION, ATTACHMENTS_MAX, BREAKER_BYTES, IDENTITY, NAME, NAME_BYTES_MAX, ORIGIN } from "./layout";
 export { applySettings, bytesOf, init, isBreaker, setSetting, setting } from "./settings";
 export { claim, lend } from "./tickets";
 export { acquire, acquireInTime, record, recordUsual, recordUsualInTime } from "./breaker";

@@ -14,6 +14,7 @@
 //    676  OWNERS       u32       how many handles were lent, each with a number of its own
 //    768  NAME         u32 bytes, then up to 128 of them in UTF-8
 //    904  ORIGIN       f64       when shared time began, on the monotonic clock of the thread that made the breaker
+//    912  IDENTITY     u32       tells the breaker from others, for a thread may be given its memory twice
 //   1024  MODES        u32       holds:24 | mode that was set:8
 //   1152  LAST         4 x { u64 generation:20 | ms:44, f64 what, f64 detail, f64 detail }   the last changes of state
 //   1280  OPENED_AT    f64       ms at which it last opened from closed
@@ -128,9 +129,10 @@ export const ATTACHMENTS_MAX: u32 = 256;
 @inline export const HIGHEST: usize = 672;
 // @ts-ignore: decorator
 @inline export const OWNERS: usize = 676;
-// The loader reads and writes these two.
+// The loader reads and writes these.
 export const NAME: usize = 768;
 export const ORIGIN: usize = 904;
+export const IDENTITY: usize = 912;
 export const NAME_BYTES_MAX: u32 = 128;
 
 // Modes and history.

@@ -55,6 +55,14 @@ Deno.test("a name that two have is refused", () => {
   for (const { handle } of twins) assert.equal(CircuitBreaker.attach(handle).name, "twin");
 });
 
+Deno.test("a memory that came twice, as it does with two handles that are posted, holds each circuit once", () => {
+  const breaker = new CircuitBreaker({ name: "posted twice", failureThreshold: 1 });
+  for (let time = 0; time < 2; time++) CircuitBreaker.attach(structuredClone(breaker.handle));
+  const joined = CircuitBreaker.attach("posted twice");
+  joined.record(joined.acquire(), "failure");
+  assert.equal(breaker.state, "open");
+});
+
 Deno.test("a name may have 128 bytes, and one more is refused", () => {
   const name = "ß".repeat(64);
   const breaker = new CircuitBreaker({ name, failureThreshold: 77 });
