@@ -187,7 +187,8 @@ export function checkSnapshot(given: unknown): CircuitSnapshot {
   if (typeof given !== "object" || given === null) {
     throw new TypeError(`Cannot ${ACTION}: a snapshot must be an object or bytes, received ${describe(given)}`);
   }
-  const snapshot = ArrayBuffer.isView(given) ? parse(given) : given as CircuitSnapshot;
+  // Read once: what was checked is what counts, whatever the object answers next.
+  const snapshot = ArrayBuffer.isView(given) ? parse(given) : { ...given } as CircuitSnapshot;
   const { kind, version, name, state, mode, countWindow, timeWindow, checksum, ...rest } = snapshot;
   check(kind === KIND, TypeError, "kind", JSON.stringify(KIND), kind);
   checkNumber("version", version, VERSION, VERSION);

@@ -561,6 +561,12 @@ function unharmed() {
   };
 }
 
+/** The snapshot with the checksum that goes with what it says. */
+function withChecksum(snapshot: CircuitSnapshot): CircuitSnapshot {
+  const bytes = bytesOf(snapshot);
+  return { ...snapshot, checksum: new DataView(bytes.buffer).getUint32(bytes.length - 4, true) };
+}
+
 /** A snapshot with all that it may have in its state. */
 function rich(state: "closed" | "open"): CircuitSnapshot {
   const { breaker, clock } = circuit({ ...WINDOWS, probeEveryNth: 10, failureThreshold: state === "open" ? 2 : 9 });
@@ -724,6 +730,21 @@ for (const [state, wrong, name, says] of WRONG) {
     end();
   });
 }
+
+Deno.test("each part of a snapshot is read once: what is checked is what is restored", () => {
+  const { breaker } = circuit();
+  const levels = [2, 99];
+  const shifty = {
+    ...rich("open"),
+    get level() {
+      return levels.shift()!;
+    },
+  };
+  const from = { ...rich("open"), level: 2 };
+  const { checksum } = withChecksum(from);
+  breaker.restore(Object.defineProperty(shifty, "checksum", { value: checksum, enumerable: true }));
+  assert.equal(breaker.snapshot().level, 2);
+});
 
 // deno-fmt-ignore
 const ALTERED: readonly (readonly [state: "closed" | "open", altered: Partial<CircuitSnapshot>])[] = [
