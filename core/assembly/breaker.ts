@@ -7,10 +7,10 @@
 //      └──────────────────────── HALF_OPEN ◄────────────────── attempt ───────────┘     │
 //                                    └──────────────────────────────────────────────────┘
 //
-// W is changed by compare-and-swap alone (transitions.ts). Every arrow above begins a generation, so a result carries the generation
-// in which its call was let through and is stale in any other. Modes (modes.ts) may shut the circuit or keep it closed.
+// W is changed by compare-and-swap alone (transitions.ts). Every arrow above begins a generation, so a result carries the
+// generation in which its call was let through and is stale in any other. Modes (modes.ts) may shut the circuit or keep it closed.
 //
-// `acquire` and `recordUsual` are what nearly all calls take. They read no clock; what needs one says so and is asked again with it.
+// `acquire` and `recordUsual` are what nearly all calls take. They are given no time; what needs one says so and is asked again.
 
 import {
   ATTACHMENT_SHIFT, ATTACHMENTS_MAX, ATTEMPTS, BY_ATTEMPT, BY_COOLDOWN, BY_THROTTLE, CLOSED, count, COUNT_WINDOW,
@@ -23,6 +23,7 @@ import {
 } from "./layout";
 import { floorMs, isLater, leaseDeadline, probeDeadline, raiseFloor, renewLease, wholeMs } from "./deadlines";
 import { isShut, settle } from "./modes";
+import { latencyMs, start } from "./starts";
 import { APPLIED_OUTCOME, PROBE, REFUSED_CALL, STALE_OUTCOME, tape } from "./tape";
 import { AGAIN, FIRST, isMarked, issue, mark } from "./tickets";
 import {
@@ -31,35 +32,35 @@ import {
 } from "./told";
 import { begin, change, CHANGED, swing } from "./transitions";
 import {
-  countVerdict, enterCount, ENTERS_FAILED, ENTERS_SLOW, enterTime, latencyMs, start, timeVerdict, VERDICT_BAD_SHIFT, VERDICT_MASK,
+  countVerdict, enterCount, ENTERS_FAILED, ENTERS_SLOW, enterTime, timeVerdict, VERDICT_BAD_SHIFT, VERDICT_MASK,
   VERDICT_REASON_SHIFT,
 } from "./window";
 
 // What `acquire` answers instead of a permit.
-export const REFUSED: f64 = -1;
-export const NEEDS_TIME: f64 = -2; // ask again with the time: the circuit is not closed
-export const REFUSED_TOLD: f64 = -3; // refused, and the circuit changed state on the way: see `toldCount`
-export const NEEDS_EXACT_TIME: f64 = -4; // ask again with the time: it is the beginning of a call that is timed
+const REFUSED: f64 = -1;
+const NEEDS_TIME: f64 = -2; // ask again with the time: the circuit is not closed
+const REFUSED_TOLD: f64 = -3; // refused, and the circuit changed state on the way: see `toldCount`
+const NEEDS_EXACT_TIME: f64 = -4; // ask again with the time: it is the beginning of a call that is timed
 
 // What `record` answers. TOLD_FLAG is added to APPLIED when the result changed the state.
-export const APPLIED: i32 = 0;
-export const STALE: i32 = 1;
-export const DUPLICATE: i32 = 2;
-export const NEEDS_TIME_UNMARKED: i32 = 3; // nothing was done yet: record again with the time, and so with these two, which tell …
-export const NEEDS_TIME_MARKED: i32 = 4; // … that the ticket is marked
-export const NEEDS_TIME_ENTERED: i32 = 5; // … and that the call is in the windows
-export const TOLD_FLAG: i32 = 8;
-export const NOT_USUAL: i32 = -1; // from `recordUsual`, and so is this:
-export const NEEDS_COARSE_TIME: i32 = -3; // record again with a time that only says into which tenth of a window the call falls
+const APPLIED: i32 = 0;
+const STALE: i32 = 1;
+const DUPLICATE: i32 = 2;
+const NEEDS_TIME_UNMARKED: i32 = 3; // nothing was done yet: record again with the time, and so with these two, which tell …
+const NEEDS_TIME_MARKED: i32 = 4; // … that the ticket is marked
+const NEEDS_TIME_ENTERED: i32 = 5; // … and that the call is in the windows
+const TOLD_FLAG: i32 = 8;
+const NOT_USUAL: i32 = -1; // from `recordUsual`, and so is this:
+const NEEDS_COARSE_TIME: i32 = -3; // record again with a time that only says into which tenth of a window the call falls
 const OVERTAKEN: i32 = -2; // another thread changed W: look again
 
 // Outcomes.
-export const SUCCESS: i32 = 0;
-export const FAILURE: i32 = 1;
-export const IGNORED: i32 = 2;
-export const THROTTLED: i32 = 3;
+const SUCCESS: i32 = 0;
+const FAILURE: i32 = 1;
+const IGNORED: i32 = 2;
+const THROTTLED: i32 = 3;
 
-/** A permit for a call while the circuit is closed, which needs no time; else REFUSED or NEEDS_TIME. */
+/** A permit for a call while the circuit is closed, which needs no time; else REFUSED, NEEDS_TIME or NEEDS_EXACT_TIME. */
 export function acquire(base: usize, attachment: u32): f64 {
   if (attachment >= ATTACHMENTS_MAX) return REFUSED; // detached
   if ((load<u32>(base, RULES) & TIMED) != 0) return NEEDS_EXACT_TIME;
@@ -81,7 +82,7 @@ export function acquireInTime(base: usize, attachment: u32, time: f64): f64 {
   while (true) {
     if (stateOf(w) == CLOSED) return pass(base, slot, attachment, w, nowMs, 0);
     if (isShut(modeOf(w))) {
-      // Who wanted it so may have died before all was undone. A call changes the state twice at most: who has changed it is refused.
+      // Who wanted it so may have died before all was undone. A call changes the state twice at most: who has is refused.
       if (load<i32>(slot, TOLD) > 0 || !settle(base, slot, nowMs)) break;
       w = atomic.load<u64>(base, WORD);
       continue;
@@ -162,9 +163,9 @@ function countAttempt(base: usize, w: u64): i64 {
 }
 
 /**
- * Records the most usual of all results: a success while the circuit is closed, has no failures to forget and times no calls. Answers
- * APPLIED; NEEDS_COARSE_TIME, when a window wants to know the time; NEEDS_TIME_ENTERED; or NOT_USUAL when it did nothing because
- * `record` has to look closer.
+ * Records the most usual of all results: a success while the circuit is closed, has no failures to forget and times no calls.
+ * Answers APPLIED; NEEDS_COARSE_TIME, when a window wants to know the time; NEEDS_TIME_ENTERED; or NOT_USUAL when it did nothing
+ * because `record` has to look closer.
  */
 export function recordUsual(base: usize, attachment: u32, permit: f64): i32 {
   return recordSuccess(base, attachment, permit, -1);
@@ -200,7 +201,8 @@ export function recordUsualInTime(base: usize, attachment: u32, permit: f64, tim
 
 /**
  * Records what became of a call. `throttledMs` counts only with THROTTLED; a negative `time` is one not yet read. `progress` is how
- * far an earlier call came that answered NEEDS_TIME_UNMARKED or one of the next two: 0 for the first of them, which is also where all begin.
+ * far it came when it was asked before: 0 at first and after NEEDS_TIME_UNMARKED, 1 after NEEDS_TIME_MARKED, 2 after
+ * NEEDS_TIME_ENTERED.
  */
 export function record(
   base: usize, attachment: u32, permit: f64, outcome: i32, throttledMs: f64, time: f64, progress: i32,
@@ -246,7 +248,8 @@ export function record(
 
 /** Lets the first result of a call have its effect on the circuit as it is now. */
 function apply(
-  base: usize, slot: usize, generation: u64, outcome: i32, tookMs: u32, throttledMs: f64, knowsTime: bool, nowMs: u64, progress: i32,
+  base: usize, slot: usize, generation: u64, outcome: i32, tookMs: u32, throttledMs: f64, knowsTime: bool, nowMs: u64,
+  progress: i32,
 ): i32 {
   const slowMs = settingOf(base, SLOW_CALL_MS); // 0 when another thread has just turned it off
   const isSlow = (load<u32>(base, RULES) & SLOW_CALLS) != 0 && slowMs > 0 && <u64>tookMs >= slowMs;
@@ -340,6 +343,7 @@ function turn(
   return applied(slot, outcome, true, nowMs) | TOLD_FLAG;
 }
 
+/** Counts a result that had its effect. */
 function applied(slot: usize, outcome: i32, knowsTime: bool, nowMs: u64): i32 {
   count(slot, SUCCESS_COUNT + outcome);
   if (outcome == SUCCESS && knowsTime) saw(slot, <f64>nowMs);
@@ -374,6 +378,7 @@ function pauseMs(base: usize, throttledMs: f64): u64 {
   return whole(ceil<f64>(min<f64>(throttledMs, load<f64>(base, THROTTLE_MAX_MS))));
 }
 
+/** Enters a completed call into the windows that are on. */
 // @ts-ignore: decorator
 @inline function enter(base: usize, rules: u32, generation: u64, outcome: i32, isSlow: bool, nowMs: u64): void {
   if ((rules & WINDOWS) == 0) return;
@@ -382,6 +387,7 @@ function pauseMs(base: usize, throttledMs: f64): u64 {
   if ((rules & TIME_WINDOW) != 0) enterTime(base, generation, nowMs, call);
 }
 
+/** What the windows say now; 0 when none of them opens the circuit. */
 // @ts-ignore: decorator
 @inline function windowVerdict(base: usize, rules: u32, generation: u64, nowMs: u64): u64 {
   let verdict: u64 = 0;

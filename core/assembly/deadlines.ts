@@ -28,7 +28,7 @@ export function probeDeadline(base: usize, w: u64, nowMs: u64): u64 {
 }
 
 /** What the deadline of the open circuit `w` is to be, when `d` is the one of an earlier generation. */
-export function plannedDeadline(base: usize, w: u64, d: u64, nowMs: u64): u64 {
+function plannedDeadline(base: usize, w: u64, d: u64, nowMs: u64): u64 {
   const way = wayOf(w);
   if (way == BY_COOLDOWN) return nowMs + cooldownMs(base, generationOf(w), levelOf(w));
   if (way == BY_THROTTLE) return floorMs(base, w, nowMs);

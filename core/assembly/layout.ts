@@ -33,7 +33,7 @@
 //          128  TOLD        i32       transitions of the last call, and below what they were
 //          144  told        2 x { f64 what, f64 detail, f64 detail }
 //          256  TICKETS     u64 x 64  tag:32 | recorded:32   tickets that came back, 32 to a word
-// 266240  STARTS[256]       u32 x 1024   for each attachment: when its last calls began, where calls are timed
+// 266240  STARTS[256]       u32 x 1024   for each attachment: when its last calls began, see starts.ts
 //         TAPE              { u64, u64 } x TAPE_SIZE, see tape.ts
 //
 // W, from the low bits up:
@@ -294,8 +294,10 @@ export const TICKET_MAX: u64 = 0xffffff;
 // @ts-ignore: decorator
 @inline export function isPermit(bits: u64): bool { return bits >> PERMIT_EXPONENT_SHIFT == PERMIT_EXPONENT; }
 
-/** How many of its last permits an attachment can tell a duplicate from. Half of what TICKETS holds: the half that is
- * being written over never holds one of them. */
+/**
+ * How many of its last permits an attachment can tell a duplicate from. Half of what TICKETS holds: the half that is being written
+ * over never holds one of them.
+ */
 export const TICKETS_REMEMBERED: u64 = 1024;
 export const TICKET_WORDS_MASK: u64 = 63;
 

@@ -13,11 +13,11 @@ import {
   ATTACHMENTS_MAX, BY_ATTEMPT, CLAIMED, CLOSED, DISABLED, FORCED_CLOSED, FORCED_OPEN, generationOf, HIGHEST, HOLDS, levelOf,
   MODE_MASK, MODE_SHIFT, modeOf, MODES, OK_MASK, OK_ONE, OPEN, OWNER, slotOf, stateOf, WORD,
 } from "./layout";
-import { begin, change, CHANGED } from "./transitions";
-import { MODE, tape } from "./tape";
-import { MODE_CHANGED, tellNothing } from "./told";
-import { release } from "./tickets";
 import { wholeMs } from "./deadlines";
+import { MODE, tape } from "./tape";
+import { release } from "./tickets";
+import { MODE_CHANGED, tellNothing } from "./told";
+import { begin, change, CHANGED } from "./transitions";
 
 const SET_MASK: u32 = 0xff;
 const HOLDS_SHIFT: u32 = 8;

@@ -8,13 +8,12 @@ import {
 import { floorMs, leaseDeadline, probeDeadline, wholeMs } from "./deadlines";
 import { isShut } from "./modes";
 
-/**
- * How many changes of state the attachment's last call made, and of each what it was: generation:20 | from:2 | to:2 | reason:8, and the
- * two numbers behind it.
- */
+/** How many changes of state the attachment's last call made. */
 export function toldCount(base: usize, attachment: u32): i32 {
   return attachment < ATTACHMENTS_MAX ? load<i32>(slotOf(base, attachment), TOLD) : 0;
 }
+
+/** One of them: field 0 is generation:20 | from:2 | to:2 | reason:8, fields 1 and 2 are the numbers behind the reason. */
 export function told(base: usize, attachment: u32, index: u32, field: u32): f64 {
   return load<f64>(slotOf(base, attachment) + TOLD_FIRST + (<usize>index << 5) + (<usize>field << 3));
 }
@@ -47,9 +46,7 @@ export function openedAtMs(base: usize): f64 {
   return load<f64>(base, OPENED_AT);
 }
 
-/**
- * When a call last succeeded; -1 when none did. Where the circuit reads no clock for a success it is dated by whoever looks next: now.
- */
+/** When a call last succeeded; -1 when none did. A success for which the circuit read no clock is dated by whoever looks next. */
 export function lastSuccessMs(base: usize, nowMs: f64): f64 {
   const highest = atomic.load<u32>(base, HIGHEST);
   let last: f64 = -1;

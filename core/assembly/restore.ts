@@ -9,8 +9,8 @@ import {
 import { floorMs, probeDeadline, raise, raiseFloor, wholeMs } from "./deadlines";
 import { choose, chosenMode, isShut, settle, wantedMode, WAS_CLOSED } from "./modes";
 import { CUT, tape } from "./tape";
-import { begin, change, CHANGED } from "./transitions";
 import { RESTORED, tellNothing } from "./told";
+import { begin, change, CHANGED } from "./transitions";
 
 /** W as a snapshot keeps it: that of a circuit which is to close, when it is not shut any more or at once, is closed and clean. */
 function lasting(base: usize): u64 {
@@ -79,7 +79,8 @@ export function restore(
     let next = begin(w, shut ? OPEN : <u64>state, BY_ATTEMPT, min<u64>(lastLevel, LEVEL_MAX));
     next &= ~(FAILURES_MASK | OPENING_MASK | MODE_MASK);
     // Always an opening of its own, so that attempts and pause begin with what the snapshot says.
-    next |= (rules << MODE_SHIFT) | min<u64>(failures, FAILURES_MAX) << FAILURES_SHIFT | ((openingOf(w) + 1) & OPENING_MAX) << OPENING_SHIFT;
+    next |= (rules << MODE_SHIFT) | min<u64>(failures, FAILURES_MAX) << FAILURES_SHIFT |
+      ((openingOf(w) + 1) & OPENING_MAX) << OPENING_SHIFT;
     if (shut && state == CLOSED) next |= WAS_CLOSED;
     // Before the change, so that nobody sees it without. If another comes first, the next round is of a later generation.
     if (pause > 0) raiseFloor(base, openingOf(next), now + pause);

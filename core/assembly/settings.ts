@@ -10,8 +10,9 @@ import {
   TIME_WINDOW, TIME_WINDOW_MS, TIMED, WINDOWS, WORD,
 } from "./layout";
 import { shortenWaits, wholeMs } from "./deadlines";
+import { forgetStarts } from "./starts";
 import { CUT, tape } from "./tape";
-import { forgetCountWindow, forgetStarts, resizeTimeWindow } from "./window";
+import { forgetCountWindow, resizeTimeWindow } from "./window";
 
 // The ranges of the settings; breaker_options.ts says them to the user.
 const PROBES_MAX: f64 = 63;

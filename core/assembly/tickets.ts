@@ -7,7 +7,7 @@ import {
 
 /** What `mark` says of a ticket. */
 export const FIRST: i32 = 0;
-export const UNKNOWN: i32 = 1; // never issued, or too long ago to tell
+const UNKNOWN: i32 = 1; // never issued, or too long ago to tell
 export const AGAIN: i32 = 2;
 
 /** The number of a handle that is lent to a worker. */
@@ -15,10 +15,7 @@ export function lend(base: usize): u32 {
   return atomic.add<u32>(base, 1, OWNERS) + 1;
 }
 
-/**
- * Takes a free attachment for who was lent `owner`, or answers -1 when all are taken. Changes nothing else: who joins resets
- * nothing.
- */
+/** Takes a free attachment for who was lent `owner`; -1 when all are taken. Who joins resets nothing. */
 export function claim(base: usize, owner: u32): i32 {
   for (let index: u32 = 0; index < ATTACHMENTS_MAX; index++) {
     const word = base + CLAIMED + ((index >> 5) << 2);

@@ -23,8 +23,8 @@ export const MODE_CHANGED: u64 = 13; // the mode now, the mode before
 export const RESTORED: u64 = 14;
 
 /**
- * So many changes of one call are told: a void lease, a probe in its place. Who sets a mode while others do may bring about more. Then
- * the last one takes the place of the one before it; all are counted.
+ * So many changes of one call are told: a void lease, a probe in its place. Who sets a mode while others do may bring about more.
+ * Then the last one takes the place of the one before it; all are counted.
  */
 const TOLD_MAX: i32 = 2;
 const TOLD_SHIFT: usize = 5;

@@ -17,9 +17,8 @@
 //   a bucket   calls, failed, slow, each: generation:8 | lap:32 | count:24     the lap is the bucket's number / 16
 
 import {
-  ATTACHMENTS_MAX, BUCKETS, COUNT_BAD, COUNT_WINDOW_SIZE, deadlineWord, FAILURE_RATIO, GENERATION_MAX, generationOf, HEAD,
-  HIGHEST, MINIMUM_CALLS, msOf, ownerOf, PAGES, RULES, settingOf, SLOW_CALL_RATIO, SLOW_CALLS, STARTS, STARTS_SHIFT,
-  TICKETS_REMEMBERED, TIME_BAD, TIME_WINDOW_MS, whole, WORD,
+  BUCKETS, COUNT_BAD, COUNT_WINDOW_SIZE, deadlineWord, FAILURE_RATIO, GENERATION_MAX, generationOf, HEAD, MINIMUM_CALLS, msOf,
+  ownerOf, PAGES, RULES, settingOf, SLOW_CALL_RATIO, SLOW_CALLS, TIME_BAD, TIME_WINDOW_MS, whole, WORD,
 } from "./layout";
 import { isLater, raise, wholeMs } from "./deadlines";
 import { COUNT_FAILED, COUNT_SLOW, TIME_FAILED, TIME_SLOW } from "./told";
@@ -28,6 +27,7 @@ const PAGES_MASK: u64 = 127;
 const PAGE_CALLS: u64 = 14;
 const PAGE_TAG_SHIFT: u64 = 32;
 const PAGE_NUMBER_MAX: u64 = 0xfff;
+const PAGE_GENERATION_SHIFT: u64 = 12;
 const COUNT_SHIFT: u64 = 28;
 const COUNT_ONE: u64 = 1 << COUNT_SHIFT;
 const COUNT_MAX: u64 = 0xf;
@@ -102,10 +102,11 @@ function enterCountAnyhow(base: usize, generation: u64, call: u64): void {
 // @ts-ignore: decorator
 @inline export function countVerdict(base: usize, generation: u64): u64 {
   const bad = atomic.load<u64>(base, COUNT_BAD);
-  return ownerOf(bad) == generation ? countCalls(base, generation, bad) : 0; // or nothing bad has happened
+  return ownerOf(bad) == generation ? verdictOfPages(base, generation, bad) : 0; // or nothing bad has happened
 }
 
-function countCalls(base: usize, generation: u64, bad: u64): u64 {
+/** The same, when something bad has happened in it: `bad` says where that was last. */
+function verdictOfPages(base: usize, generation: u64, bad: u64): u64 {
   const size = settingOf(base, COUNT_WINDOW_SIZE);
   const head = atomic.load<u64>(base, HEAD);
   if (ownerOf(head) != generation) return 0;
@@ -141,7 +142,9 @@ export function countWindowCalls(base: usize): u32 {
   return <u32>min<u64>(calls, size);
 }
 
-/** The call that entered the count window `age` calls before the last one, as `enterCount` was given it; -1 when it is not there. */
+/**
+ * The call that entered the count window `age` calls before the last one, as `enterCount` was given it; -1 when it is not there.
+ */
 export function countWindowCall(base: usize, age: u32): i32 {
   const generation = generationOf(atomic.load<u64>(base, WORD));
   const head = atomic.load<u64>(base, HEAD);
@@ -165,6 +168,17 @@ export function enterCountCall(base: usize, call: u32): void {
   enterCount(base, generationOf(atomic.load<u64>(base, WORD)), call & (ENTERS_FAILED | ENTERS_SLOW));
 }
 
+/** Empties the count window of the generation that there is. */
+export function forgetCountWindow(base: usize): void {
+  const head = atomic.load<u64>(base, HEAD);
+  // No page of the next ones has a number that is looked for from there, until numbers come round: so none is left either.
+  atomic.cmpxchg<u64>(base, head, deadlineWord(ownerOf(head), msOf(head) + PAGES_MASK + 1), HEAD);
+  for (let number: u64 = 0; number <= PAGES_MASK; number++) {
+    const page = atomic.load<u64>(pageAddress(base, number));
+    if (pageIsOf(page, ownerOf(head))) atomic.cmpxchg<u64>(pageAddress(base, number), page, 0);
+  }
+}
+
 /** Enters a call of a closed generation into the time window. */
 // @ts-ignore: decorator
 @inline export function enterTime(base: usize, generation: u64, nowMs: u64, call: u64): void {
@@ -186,10 +200,11 @@ export function enterCountCall(base: usize, call: u32): void {
 // @ts-ignore: decorator
 @inline export function timeVerdict(base: usize, generation: u64, nowMs: u64): u64 {
   const bad = atomic.load<u64>(base, TIME_BAD);
-  return ownerOf(bad) == generation ? timeCalls(base, generation, bad, nowMs) : 0; // or nothing bad has happened
+  return ownerOf(bad) == generation ? verdictOfBuckets(base, generation, bad, nowMs) : 0; // or nothing bad has happened
 }
 
-function timeCalls(base: usize, generation: u64, bad: u64, nowMs: u64): u64 {
+/** The same, when something bad has happened in it. */
+function verdictOfBuckets(base: usize, generation: u64, bad: u64, nowMs: u64): u64 {
   const bucket = bucketAt(base, nowMs);
   if (bucketAt(base, msOf(bad)) + TENTHS <= bucket) return 0; // nothing bad lately
   let calls: u64 = 0;
@@ -229,7 +244,10 @@ export function enterTimeCounts(base: usize, age: u32, calls: u32, failed: u32, 
   if (failed + slow > 0) raise(base + TIME_BAD, deadlineWord(generation, wholeMs(nowMs)), GENERATION_MAX);
 }
 
-/** Takes up the calls of a time window that was `beforeMs` long into one of the length that is set now, as if they had just been made. */
+/**
+ * Takes up the calls of a time window that was `beforeMs` long into one of the length that is set now, as if they had just been
+ * made.
+ */
 export function resizeTimeWindow(base: usize, beforeMs: f64, nowMs: f64): void {
   const generation = generationOf(atomic.load<u64>(base, WORD));
   const last = beforeMs > 0 ? wholeMs(nowMs) * TENTHS / <u64>beforeMs : 0;
@@ -239,48 +257,15 @@ export function resizeTimeWindow(base: usize, beforeMs: f64, nowMs: f64): void {
   for (let place: usize = 0; place < <usize>(BUCKETS_MASK + 1) << BUCKET_SHIFT; place += 8) {
     const word = base + BUCKETS + place;
     let seen = atomic.load<u64>(word);
-    for (let before = atomic.cmpxchg<u64>(word, seen, 0); before != seen; before = atomic.cmpxchg<u64>(word, seen, 0)) seen = before;
+    for (let before = seen; ; seen = before) {
+      before = atomic.cmpxchg<u64>(word, seen, 0);
+      if (before == seen) break;
+    }
   }
   enterTimeCounts(base, 0, <u32>calls, <u32>failed, <u32>slow, nowMs);
 }
 
-/** Empties the count window of the generation that there is. */
-export function forgetCountWindow(base: usize): void {
-  const head = atomic.load<u64>(base, HEAD);
-  // No page of the next ones has a number that is looked for from there, until numbers come round: so none is left either.
-  atomic.cmpxchg<u64>(base, head, deadlineWord(ownerOf(head), msOf(head) + PAGES_MASK + 1), HEAD);
-  for (let number: u64 = 0; number <= PAGES_MASK; number++) {
-    const page = atomic.load<u64>(pageAddress(base, number));
-    if (pageIsOf(page, ownerOf(head))) atomic.cmpxchg<u64>(pageAddress(base, number), page, 0);
-  }
-}
-
-// @ts-ignore: decorator
-@inline function pageIsOf(page: u64, generation: u64): bool { return page >> (PAGE_TAG_SHIFT + 12) == generation; }
-
-/** Forgets when calls began: how long those take that are out now is not known. */
-export function forgetStarts(base: usize): void {
-  const bytes = <usize>min<u32>(load<u32>(base, HIGHEST), ATTACHMENTS_MAX) << STARTS_SHIFT;
-  memory.fill(base + STARTS, 0, bytes);
-}
-
-/** Notes when the call of a ticket began. */
-// @ts-ignore: decorator
-@inline export function start(base: usize, attachment: u32, ticket: u64, nowMs: u64): void {
-  store<u32>(startOf(base, attachment, ticket), <u32>nowMs + 1); // 0 says that it is not known
-}
-
-/** How long the call of a ticket took, in milliseconds below 2^32; 0 when its beginning is not known. */
-export function latencyMs(base: usize, attachment: u32, ticket: u64, nowMs: u64): u32 {
-  const began = load<u32>(startOf(base, attachment, ticket));
-  return began == 0 ? 0 : <u32>nowMs + 1 - began;
-}
-
-// @ts-ignore: decorator
-@inline function startOf(base: usize, attachment: u32, ticket: u64): usize {
-  return base + STARTS + (<usize>attachment << STARTS_SHIFT) + (<usize>(ticket & (TICKETS_REMEMBERED - 1)) << 2);
-}
-
+/** What so many calls mean for the circuit, of which so many failed and so many were slow. */
 function verdict(base: usize, calls: u64, failed: u64, slow: u64, reasonFailed: u64, reasonSlow: u64): u64 {
   if (<f64>calls < load<f64>(base, MINIMUM_CALLS)) return 0;
   // Divided, for then 7 of 100 calls are the very number that a setting of 0.07 is.
@@ -298,7 +283,9 @@ function verdict(base: usize, calls: u64, failed: u64, slow: u64, reasonFailed: 
 @inline function countOf(page: u64): u64 { return page >> COUNT_SHIFT & COUNT_MAX; }
 
 // @ts-ignore: decorator
-@inline function tagOf(generation: u64, number: u64): u64 { return (generation << 12) | (number & PAGE_NUMBER_MAX); }
+@inline function tagOf(generation: u64, number: u64): u64 {
+  return (generation << PAGE_GENERATION_SHIFT) | (number & PAGE_NUMBER_MAX);
+}
 
 // @ts-ignore: decorator
 @inline function bitsOf(call: u64): u64 { return ((call & ENTERS_FAILED) << PAGE_FAILED_SHIFT) | (call >> 1); }
@@ -310,6 +297,12 @@ function verdict(base: usize, calls: u64, failed: u64, slow: u64, reasonFailed: 
 function pageAt(base: usize, generation: u64, number: u64): u64 {
   const page = atomic.load<u64>(pageAddress(base, number));
   return page >> PAGE_TAG_SHIFT == tagOf(generation, number) ? page : 0;
+}
+
+/** True when a page is of a generation, whatever its number. */
+// @ts-ignore: decorator
+@inline function pageIsOf(page: u64, generation: u64): bool {
+  return page >> (PAGE_TAG_SHIFT + PAGE_GENERATION_SHIFT) == generation;
 }
 
 /** The bucket of a time. A division of doubles is exact enough for 2^47 tenths, and costs a third of one of integers. */
@@ -351,7 +344,7 @@ function add(base: usize, address: usize, key: u64, calls: u64): void {
   let seen = atomic.load<u64>(address);
   while (true) {
     const isSame = seen >> KEY_SHIFT == key;
-    if (!isSame && seen != 0 && isTurned(base, seen >> KEY_SHIFT, key)) return; // … while this thread slept
+    if (!isSame && seen != 0 && isAhead(base, seen >> KEY_SHIFT, key)) return; // … while this thread slept
     const count = min<u64>((isSame ? seen & BUCKET_COUNT_MAX : 0) + calls, BUCKET_COUNT_MAX);
     const before = atomic.cmpxchg<u64>(address, seen, (key << KEY_SHIFT) | count);
     if (before == seen) return;
@@ -360,7 +353,7 @@ function add(base: usize, address: usize, key: u64, calls: u64): void {
 }
 
 /** True when a bucket's word that is not of `key` is of a later lap or generation, and not of one that is over. */
-function isTurned(base: usize, found: u64, key: u64): bool {
+function isAhead(base: usize, found: u64, key: u64): bool {
   const generation = found >> KEY_GENERATION_SHIFT;
   if (generation == key >> KEY_GENERATION_SHIFT) return isLater(found & LAP_MAX, key & LAP_MAX, LAP_MAX);
   // The word may be hundreds of generations old, so eight bits do not say which of two is the later. The one that there is now is.
