@@ -4,8 +4,12 @@
  */
 
 import type { Machine } from "./breaker_machines.ts";
-import type { Peer } from "./breaker_peers.ts";
 import type { Contender } from "./measure.ts";
+
+/** A peer's breaker around a call that succeeds or fails as it is told. Some set timers, so each is to be disposed of. */
+export interface Peer extends Disposable {
+  readonly call: (fail: boolean) => Promise<unknown>;
+}
 
 /** The windows that questions are asked with. */
 export const COUNT_WINDOW_SIZE = 100;

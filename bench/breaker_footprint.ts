@@ -1,8 +1,8 @@
 /** Makes a thousand breakers of one kind in a process of its own, and says what they took. */
 
 import process from "node:process";
+import type { Peer } from "./breaker_contenders.ts";
 import type { Machine } from "./breaker_machines.ts";
-import type { Peer } from "./breaker_peers.ts";
 
 /** How many are made. */
 export const BREAKER_COUNT = 1_000;

@@ -3,12 +3,7 @@
 import { circuitBreaker, ConsecutiveBreaker, CountBreaker, handleAll, SamplingBreaker } from "cockatiel";
 import { BreakerState, Circuit, SlidingCountBreaker, SlidingTimeBreaker } from "mollitia";
 import OpossumBreaker from "opossum";
-import { COUNT_WINDOW_SIZE, TIME_WINDOW_MS } from "./breaker_contenders.ts";
-
-/** A peer's breaker around a call that succeeds or fails as it is told. Some set timers, so each is to be disposed of. */
-export interface Peer extends Disposable {
-  readonly call: (fail: boolean) => Promise<unknown>;
-}
+import { COUNT_WINDOW_SIZE, type Peer, TIME_WINDOW_MS } from "./breaker_contenders.ts";
 
 const MINIMUM_CALLS = 10;
 const NEVER_MS = 86_400_000;
@@ -68,12 +63,13 @@ function mollitiaOf(breaker: SlidingCountBreaker | SlidingTimeBreaker): Peer {
   return { call: (fail) => circuit.execute(fail), [Symbol.dispose]: () => circuit.dispose() };
 }
 
-/** Makes a peer open its circuit. */
+/** Makes a peer open its circuit, by more failures in a row than any of them needs. */
 export async function opened(peer: Peer): Promise<Peer> {
   for (let time = 0; time < 2 * MINIMUM_CALLS; time++) await peer.call(true).catch(() => {});
   return peer;
 }
 
-function act(fail: boolean): Promise<void> {
+/** The call that is guarded. */
+export function act(fail: boolean): Promise<void> {
   return fail ? Promise.reject(new Error("down")) : Promise.resolve();
 }

@@ -1,33 +1,33 @@
 /** What it costs to have a call made by the breaker, beside the libraries that do the same. */
 
-import { circuitBreaker, ConsecutiveBreaker, handleAll } from "cockatiel";
-import OpossumBreaker from "opossum";
 import { CircuitBreaker } from "../core/breaker.ts";
-import { ask, bar, type Contender } from "./measure.ts";
+import { callClosed, type Peer, refuseCall } from "./breaker_contenders.ts";
+import { act, cockatiel, opened, opossum } from "./breaker_peers.ts";
+import { ask, bar } from "./measure.ts";
 
 const BARE = "nothing: the call is awaited";
 const RUN = "Breakwater, breaker.run";
 const OPOSSUM = "opossum 10, no timeout";
 const COCKATIEL = "cockatiel 4, consecutive";
 
-/** So many that a turn takes about a millisecond. */
+/** So many that a turn takes about a millisecond: what is compared is what a guard adds, which is little. */
 const CLOSED_TIMES = 4_000;
-const REFUSED_TIMES = 400;
 
 const DAY_MS = 86_400_000;
 
 /** Asks what `breaker.run` costs, and answers whether its bars are met. */
 export async function benchRun(): Promise<boolean> {
+  using peers = new DisposableStack();
   const closed = await ask("What does a guarded async call cost closed?", [
-    succeeds(BARE, act),
-    succeeds(RUN, run()),
-    succeeds(OPOSSUM, opossum()),
-    succeeds(COCKATIEL, cockatiel()),
+    callClosed(BARE, peers.use(bare()), CLOSED_TIMES),
+    callClosed(RUN, peers.use(run()), CLOSED_TIMES),
+    callClosed(OPOSSUM, peers.use(opossum()), CLOSED_TIMES),
+    callClosed(COCKATIEL, peers.use(cockatiel()), CLOSED_TIMES),
   ]);
   const refused = await ask("And refused?", [
-    refuses(RUN, await opened(run())),
-    refuses(OPOSSUM, await opened(opossum())),
-    refuses(COCKATIEL, await opened(cockatiel())),
+    refuseCall(RUN, await opened(peers.use(run()))),
+    refuseCall(OPOSSUM, await opened(peers.use(opossum()))),
+    refuseCall(COCKATIEL, await opened(peers.use(cockatiel()))),
   ]);
   const met = [
     bar("of what cockatiel adds to a call, closed", added(RUN) / added(COCKATIEL), "most", 0.8),
@@ -44,46 +44,12 @@ export async function benchRun(): Promise<boolean> {
   }
 }
 
-/** A call that may fail, and so may one that is guarded. */
-type Call = (fail: boolean) => Promise<unknown>;
-
-// Each contender has a loop of its own, for the reason that breaker_contenders.ts gives.
-
-let loops = 0;
-function loop(body: string, call: Call): (times: number) => Promise<void> {
-  return new Function("call", `return async (times) => { /* ${loops++} */ ${body} };`)(call);
+/** The call itself, which no circuit guards. */
+function bare(): Peer {
+  return { call: act, [Symbol.dispose]: () => {} };
 }
 
-function succeeds(name: string, call: Call): Contender {
-  return { name, times: CLOSED_TIMES, run: loop("for (let time = 0; time < times; time++) await call(false);", call) };
-}
-
-function refuses(name: string, call: Call): Contender {
-  const once = "try { await call(false); } catch { continue; } throw new Error('let through');";
-  return { name, times: REFUSED_TIMES, run: loop(`for (let time = 0; time < times; time++) { ${once} }`, call) };
-}
-
-/** Makes a contender open its circuit. */
-async function opened(call: Call): Promise<Call> {
-  for (let time = 0; time < 10; time++) await call(true).catch(() => {});
-  return call;
-}
-
-function act(fail: boolean): Promise<void> {
-  return fail ? Promise.reject(new Error("down")) : Promise.resolve();
-}
-
-function run(): Call {
+function run(): Peer {
   const breaker = new CircuitBreaker({ probeEveryNth: 0, cooldownMs: DAY_MS });
-  return (fail) => breaker.run(() => act(fail));
-}
-
-function opossum(): Call {
-  const breaker = new OpossumBreaker(act, { timeout: false, resetTimeout: DAY_MS });
-  return (fail) => breaker.fire(fail);
-}
-
-function cockatiel(): Call {
-  const breaker = circuitBreaker(handleAll, { halfOpenAfter: DAY_MS, breaker: new ConsecutiveBreaker(3) });
-  return (fail) => breaker.execute(() => act(fail));
+  return { call: (fail) => breaker.run(() => act(fail)), [Symbol.dispose]: () => breaker.detach() };
 }
