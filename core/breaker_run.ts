@@ -1,4 +1,3 @@
-import type { CircuitBreaker } from "./breaker.ts";
 import type { Outcome } from "./circuit.ts";
 import { CircuitOpenError, type RefusingCircuit } from "./circuit_open_error.ts";
 
@@ -28,6 +27,12 @@ export interface RunOptions<Result = unknown> extends OutcomePredicates<Result> 
   readonly signal?: AbortSignal;
 }
 
+/** What makes calls asks of a breaker. */
+export interface Guard extends RefusingCircuit {
+  acquire(): number;
+  record(permit: number, outcome: Outcome): unknown;
+}
+
 /** A call that may be made: it is given the signal of its options. */
 export type Call<Result> = (signal?: AbortSignal) => Result | PromiseLike<Result>;
 
@@ -35,7 +40,7 @@ const NO_OPTIONS: RunOptions = Object.freeze({});
 
 /** Makes calls for a breaker: asks for the permit, judges how the call ended, and gives the permit back, once. */
 export class Runner {
-  readonly #breaker: CircuitBreaker;
+  readonly #breaker: Guard;
   readonly #defaults: OutcomePredicates;
   #errorCount = 0;
   #lastRefusal: Refusal | undefined;
@@ -44,7 +49,7 @@ export class Runner {
    * @param action What the caller was about to do, as it begins the message: `"create circuit breaker"`.
    * @throws {TypeError} When a predicate is no function.
    */
-  constructor(action: string, breaker: CircuitBreaker, { errorOutcome, resultOutcome }: OutcomePredicates) {
+  constructor(action: string, breaker: Guard, { errorOutcome, resultOutcome }: OutcomePredicates) {
     checkPredicate(action, "errorOutcome", errorOutcome);
     checkPredicate(action, "resultOutcome", resultOutcome);
     this.#breaker = breaker;
@@ -114,7 +119,7 @@ export class Runner {
    * same are one: in a burst that is one each millisecond.
    */
   #refusal(): Refusal {
-    const { name, state, mode }: RefusingCircuit = this.#breaker;
+    const { name, state, mode } = this.#breaker;
     const retryAfterMs = Math.ceil(this.#breaker.retryAfterMs);
     const last = this.#lastRefusal;
     if (last?.state === state && last.mode === mode && last.error.retryAfterMs === retryAfterMs) return last;

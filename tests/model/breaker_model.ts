@@ -4,10 +4,10 @@
  */
 
 import type { CircuitState, Outcome, Recorded } from "../../core/breaker.ts";
-import type { Clock } from "../../core/clock.ts";
-import { type Attachment, CircuitModel, type ModelCounters, type ModelSnapshot } from "./circuit_model.ts";
 import type { CircuitMode } from "../../core/breaker_modes.ts";
 import type { CircuitBreakerNumbers, CircuitBreakerOptions } from "../../core/breaker_options.ts";
+import type { Clock } from "../../core/clock.ts";
+import { type Attachment, CircuitModel, type ModelCounters, type ModelSnapshot } from "./circuit_model.ts";
 
 /** How many of its last calls an attachment tells apart. */
 const REMEMBERED = 1024;
