@@ -1,18 +1,16 @@
-import type { JournalEntry } from "./journal.ts";
-
 /**
  * Entries in any order in, the oldest out first: a binary heap by sequence (Williams, Algorithm 232). The parent of the
  * entry at `index` is at `(index - 1) >> 1` and never younger.
  */
-export class EntryHeap {
-  readonly #entries: JournalEntry[] = [];
+export class EntryHeap<Entry extends { readonly sequence: number }> {
+  readonly #entries: Entry[] = [];
 
   /** The oldest entry, left where it is; undefined when there is none. */
-  get oldest(): JournalEntry | undefined {
+  get oldest(): Entry | undefined {
     return this.#entries[0];
   }
 
-  push(entry: JournalEntry): void {
+  push(entry: Entry): void {
     const entries = this.#entries;
     let index = entries.push(entry) - 1;
     while (index > 0) {
@@ -25,7 +23,7 @@ export class EntryHeap {
   }
 
   /** Takes the oldest entry out; undefined when there is none. */
-  pop(): JournalEntry | undefined {
+  pop(): Entry | undefined {
     const entries = this.#entries;
     const oldest = entries[0];
     const last = entries.pop();
@@ -34,7 +32,7 @@ export class EntryHeap {
   }
 
   /** Puts an entry at the top and lets it down to where it belongs. */
-  #sink(entry: JournalEntry): void {
+  #sink(entry: Entry): void {
     const entries = this.#entries;
     let index = 0;
     for (;;) {

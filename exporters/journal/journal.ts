@@ -81,7 +81,10 @@ export interface Cursor {
   untilSomethingWaits(abort: AbortSignal): Promise<void>;
 }
 
-/** A durable (or, so far, remembered) queue: one stream of accepted requests for one signal, any number of cursors. */
+/** Whether a record was taken, and why not. */
+export type AppendAnswer = "appended" | "queue_full" | "journal_full" | "too_large";
+
+/** A queue, durable or remembered: one stream of accepted requests for one signal, any number of cursors. */
 export interface Journal {
   readonly signal: Signal;
   /** Items accepted by `append` and `discard` since the beginning. */
@@ -91,9 +94,10 @@ export interface Journal {
    * Takes a record for every cursor, or for none.
    *
    * - `queue_full`: a cursor with `onFull: "reject"` has no room now; later there may be some.
+   * - `journal_full`: the disk takes nothing, because it is full or fails; when it is well again, it will.
    * - `too_large`: the record alone is larger than the whole queue, so there will never be room.
    */
-  append(record: JournalRecord): Promise<"appended" | "queue_full" | "too_large">;
+  append(record: JournalRecord): Promise<AppendAnswer>;
   /** Accepts items and drops them at every cursor at once, for a reason such as `sampled`. */
   discard(itemCount: number, reason: Reason): void;
   /**

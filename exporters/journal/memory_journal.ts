@@ -1,5 +1,5 @@
 import { type Limit, withinLimits } from "../../core/limits.ts";
-import { type CountByReason, type Reason, tally, total } from "../reason.ts";
+import type { Reason } from "../reason.ts";
 import type { Signal } from "../signal.ts";
 import { EntryHeap } from "./entry_heap.ts";
 import type {
@@ -13,6 +13,8 @@ import type {
   Settlement,
   TakeLimits,
 } from "./journal.ts";
+import { CursorLedger, mustAddUp, mustBeCount } from "./ledger.ts";
+import { Waiters } from "./waiters.ts";
 
 /** How much a {@linkcode MemoryJournal} may hold. */
 export interface MemoryJournalOptions {
@@ -180,13 +182,9 @@ class MemoryCursor implements Cursor {
   /** Where the stream ends, as far as this cursor was told. */
   #end: number;
   readonly #inFlight = new Set<JournalEntry>();
-  readonly #givenBack = new EntryHeap();
-  #waiters: (() => void)[] = [];
-  #delivered = 0;
-  #quarantined = 0;
-  #redelivered = 0;
-  readonly #rejected: CountByReason = {};
-  readonly #dropped: CountByReason = {};
+  readonly #givenBack = new EntryHeap<JournalEntry>();
+  readonly #waiters = new Waiters();
+  readonly #ledger = new CursorLedger({});
 
   constructor(name: string, onFull: OnFull, slots: Map<number, Slot>, end: number, missedItems: number) {
     this.name = name;
@@ -196,7 +194,7 @@ class MemoryCursor implements Cursor {
     this.#end = end;
     // What was accepted before this destination was there is part of its account too, which would not balance
     // otherwise.
-    if (missedItems > 0) tally(this.#dropped, "no_destination", missedItems);
+    this.#ledger.drop(missedItems, "no_destination");
   }
 
   get queued(): Queued {
@@ -204,13 +202,7 @@ class MemoryCursor implements Cursor {
   }
 
   get totals(): CursorTotals {
-    return {
-      delivered: this.#delivered,
-      rejected: { ...this.#rejected },
-      quarantined: this.#quarantined,
-      dropped: { ...this.#dropped },
-      redelivered: this.#redelivered,
-    };
+    return this.#ledger.totals;
   }
 
   take({ recordCountMax, itemCountMax, bytesMax }: TakeLimits): readonly JournalEntry[] {
@@ -232,21 +224,10 @@ class MemoryCursor implements Cursor {
   }
 
   acknowledge(entry: JournalEntry, settlement: Settlement): void {
-    const { delivered = 0, rejected = {}, quarantined = 0, dropped = {} } = settlement;
-    const counts = [delivered, quarantined, ...Object.values(rejected), ...Object.values(dropped)];
-    for (const count of counts) mustBeCount("acknowledge", "settlement", count ?? 0);
-    const settledItems = delivered + total(rejected) + quarantined + total(dropped);
-    if (settledItems !== entry.itemCount) {
-      throw new RangeError(
-        `Cannot acknowledge: "settlement" must add up to the ${entry.itemCount} items of the entry, received ${settledItems}`,
-      );
-    }
+    mustAddUp(entry.itemCount, settlement);
     this.#mustBeInFlight("acknowledge", entry);
     this.#inFlight.delete(entry);
-    this.#delivered += delivered;
-    this.#quarantined += quarantined;
-    for (const [reason, count] of entriesOf(rejected)) tally(this.#rejected, reason, count);
-    for (const [reason, count] of entriesOf(dropped)) tally(this.#dropped, reason, count);
+    this.#ledger.settle(settlement);
     this.#forget(entry);
   }
 
@@ -257,42 +238,29 @@ class MemoryCursor implements Cursor {
       // An entry that is named twice is given back once.
       if (this.#inFlight.delete(entry)) this.#givenBack.push(entry);
     }
-    if (entries.length > 0) this.#wakeWaiters();
+    if (entries.length > 0) this.#waiters.wake();
   }
 
   countRedelivered(itemCount: number): void {
-    mustBeCount("count redelivered", "itemCount", itemCount);
-    this.#redelivered += itemCount;
+    this.#ledger.countRedelivered(itemCount);
   }
 
   untilSomethingWaits(abort: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      if (abort.aborted || this.#nextWaiting() !== undefined) return resolve();
-      const wake = () => {
-        abort.removeEventListener("abort", stop);
-        resolve();
-      };
-      const stop = () => {
-        this.#waiters = this.#waiters.filter((waiter) => waiter !== wake);
-        resolve();
-      };
-      this.#waiters.push(wake);
-      abort.addEventListener("abort", stop, { once: true });
-    });
+    return this.#nextWaiting() === undefined ? this.#waiters.next(abort) : Promise.resolve();
   }
 
   /** Lets go of the oldest entry that is not in flight; false when there is none. */
   dropOldest(): boolean {
     const entry = this.#removeNextWaiting();
     if (entry === undefined) return false;
-    tally(this.#dropped, "queue_full", entry.itemCount);
+    this.#ledger.drop(entry.itemCount, "queue_full");
     this.#forget(entry);
     return true;
   }
 
   /** Steps over an entry at the stream's end, for which nothing else could make room. */
   dropNewcomer(entry: JournalEntry): void {
-    tally(this.#dropped, "queue_full", entry.itemCount);
+    this.#ledger.drop(entry.itemCount, "queue_full");
     this.#frontier = entry.sequence + 1;
   }
 
@@ -302,11 +270,11 @@ class MemoryCursor implements Cursor {
     if (this.#frontier === this.#end) return;
     this.queuedItems += entry.itemCount;
     this.queuedBytes += storedBytes(entry);
-    this.#wakeWaiters();
+    this.#waiters.wake();
   }
 
   discard(itemCount: number, reason: Reason): void {
-    tally(this.#dropped, reason, itemCount);
+    this.#ledger.drop(itemCount, reason);
   }
 
   #nextWaiting(): JournalEntry | undefined {
@@ -343,24 +311,8 @@ class MemoryCursor implements Cursor {
         `received sequence ${entry.sequence}`,
     );
   }
-
-  #wakeWaiters(): void {
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const wake of waiters) wake();
-  }
 }
 
 function storedBytes(record: JournalRecord): number {
   return record.payload.length + RECORD_OVERHEAD_BYTES;
-}
-
-function entriesOf(counts: CountByReason): [Reason, number][] {
-  return Object.entries(counts) as [Reason, number][];
-}
-
-/** @throws {RangeError} When a number of items is not one. */
-function mustBeCount(action: string, name: string, value: number): void {
-  if (Number.isSafeInteger(value) && value >= 0) return;
-  throw new RangeError(`Cannot ${action}: "${name}" must be an integer from 0, received ${value}`);
 }

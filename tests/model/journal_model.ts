@@ -74,6 +74,11 @@ export class CursorModel {
     return taken.map(({ sequence }) => sequence);
   }
 
+  /** The process ended and another goes on: nothing is in flight. */
+  restart(): void {
+    for (const entry of this.queue) entry.place = "waiting";
+  }
+
   settle(sequence: number): void {
     this.queue = this.queue.filter((entry) => entry.sequence !== sequence);
   }

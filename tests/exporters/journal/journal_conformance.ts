@@ -8,15 +8,22 @@ import { assertSameAccount, JournalModel, sequences, settled } from "../../model
 export interface JournalUnderTest {
   /** Makes an empty journal of traces. */
   make(limits: { readonly bytesMax: number; readonly itemsMax: number }): Journal | Promise<Journal>;
-  /** What the store adds to the bytes of each record. */
+  /** What the store adds to the bytes of each record that came over no hops. */
   readonly recordOverheadBytes: number;
+  /** What it adds for each byte of hops. */
+  readonly hopsFactor: number;
+  /** How many random programs are played. @default {100} */
+  readonly programCount?: number;
 }
 
 const PLENTY = 1_000_000;
 const ALL: TakeLimits = { recordCountMax: Infinity, itemCountMax: Infinity, bytesMax: Infinity };
 
 /** What every journal must do, whatever it is kept in. */
-export function journalConformance(name: string, { make, recordOverheadBytes }: JournalUnderTest): void {
+export function journalConformance(
+  name: string,
+  { make, recordOverheadBytes, hopsFactor, programCount = 100 }: JournalUnderTest,
+): void {
   function test(title: string, body: () => Promise<void>): void {
     Deno.test(`${name}: ${title}`, body);
   }
@@ -147,7 +154,7 @@ export function journalConformance(name: string, { make, recordOverheadBytes }: 
     assert.equal(a.queued.items, 0);
     assert.equal(b.queued.items, 2);
     const [sameEntry] = b.take(ALL);
-    assert.equal(sameEntry.payload, entry.payload, "the payload is there once");
+    assert.deepEqual(sameEntry.payload, entry.payload);
     b.acknowledge(sameEntry, { dropped: { shutdown: 2 } });
     assert.equal(a.totals.delivered, 2);
     assert.deepEqual(b.totals.dropped, { shutdown: 2 });
@@ -340,18 +347,20 @@ export function journalConformance(name: string, { make, recordOverheadBytes }: 
       fc.asyncProperty(fc.array(step, { minLength: 60, maxLength: 120, size: "max" }), async (steps) => {
         const limits = { bytesMax: 12 * (20 + recordOverheadBytes), itemsMax: 30 };
         const journal = await make(limits);
-        await play(steps, journal, new JournalModel(limits.bytesMax, limits.itemsMax, CURSORS), recordOverheadBytes);
+        const addedBytes = (hops: string) => recordOverheadBytes + hopsFactor * hops.length;
+        await play(steps, journal, new JournalModel(limits.bytesMax, limits.itemsMax, CURSORS), addedBytes);
         await journal.close();
       }),
-      { numRuns: 100 },
+      { numRuns: programCount },
     );
   });
 }
 
-const CURSORS = { first: "reject", second: "drop_oldest", third: "drop_oldest" } as const;
+/** The cursors of a program of steps. */
+export const CURSORS = { first: "reject", second: "drop_oldest", third: "drop_oldest" } as const;
 
 /** One thing that a receiver or a lane does. `which` picks an entry in flight, wherever it is. */
-const step = fc.oneof(
+export const step = fc.oneof(
   {
     weight: 4,
     arbitrary: fc.record({
@@ -381,13 +390,15 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("discard" as const), itemCount: fc.nat({ max: 3 }) }) },
 );
 
-type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never;
+/** As above. */
+export type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never;
 
-async function play(
+/** Plays steps to a journal and to the model, which must agree after each. Nothing may be in flight before. */
+export async function play(
   steps: readonly Step[],
   journal: Journal,
   model: JournalModel,
-  overheadBytes: number,
+  addedBytes: (hops: string) => number,
 ): Promise<void> {
   const cursors = model.cursors.map(({ name, onFull }) => journal.cursor(name, onFull));
   const inFlight: JournalEntry[][] = cursors.map(() => []);
@@ -395,7 +406,7 @@ async function play(
     switch (step.kind) {
       case "append": {
         const { itemCount, bytes, hops } = step;
-        const expected = model.append(itemCount, bytes + overheadBytes, hops);
+        const expected = model.append(itemCount, bytes + addedBytes(hops), hops);
         assert.equal(await journal.append(record(itemCount, { bytes, hops })), expected);
         break;
       }
