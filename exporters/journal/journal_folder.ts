@@ -1,0 +1,33 @@
+import type { Disk } from "./disk.ts";
+
+/** Bits of a mode: what anybody may do, and what anybody but the owner may do. */
+const OTHERS_WRITE = 0o002;
+const NOT_OWNER = 0o077;
+
+/**
+ * Makes the folder of a journal, or looks at the one that is there: it has to be a folder of our own that nobody else
+ * may enter, and none that others could put another one in place of.
+ *
+ * @throws {Error} When it is not, in words for whoever set it.
+ */
+export async function openFolder(disk: Disk, folder: string): Promise<void> {
+  const above = await disk.stat(parentOf(folder));
+  if (above?.mode !== undefined && (above.mode & OTHERS_WRITE) !== 0) {
+    throw new Error(
+      `Cannot open journal: "folder" must not stand directly in a folder that others can write, received ${folder}`,
+    );
+  }
+  await disk.makeFolder(folder);
+  const found = await disk.stat(folder);
+  const isOurs = disk.userId === undefined || found?.userId === disk.userId;
+  const isPrivate = found?.mode === undefined || (found.mode & NOT_OWNER) === 0;
+  if (found?.kind === "folder" && (found.mode === undefined || isOurs) && isPrivate) return;
+  throw new Error(
+    `Cannot open journal: "folder" must be a folder of our own that nobody else may enter (mode 0700), received ${folder}`,
+  );
+}
+
+function parentOf(folder: string): string {
+  const end = folder.replace(/[/\\]+$/, "").search(/[/\\][^/\\]*$/);
+  return end < 0 ? "." : folder.slice(0, end) || "/";
+}

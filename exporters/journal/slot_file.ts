@@ -1,0 +1,149 @@
+import type { Disk, DiskFile } from "./disk.ts";
+import { decodeSlot, encodeSlot, type Slot, SLOT_BYTES_MAX, SLOT_HEAD_BYTES, slotBytes } from "./format.ts";
+
+/** One slot is durable; the other two are written in turn, so that one of those is whole. */
+const SLOT_COUNT = 3;
+
+/** Where a {@linkcode SlotFile} is, and what it says. */
+export interface SlotFileOptions {
+  readonly disk: Disk;
+  readonly folder: string;
+  readonly name: string;
+  /** The youngest generation that was ever written under this name; 0 for none. */
+  readonly generation: number;
+  /** What is to be written, as it is now. */
+  readonly value: () => unknown;
+  /** Told how a write went. */
+  readonly onWritten: (error: unknown) => void;
+}
+
+/**
+ * A small value in a file, whole at any moment: a process killed in a write leaves the value before, a loss of power at
+ * least the last one that was synced.
+ *
+ * Writes happen in the background, one at a time; what changes during one is in the next. A file that failed is never
+ * used again: the next write makes a new one and gives it the name.
+ */
+export class SlotFile {
+  readonly #options: SlotFileOptions;
+  readonly #path: string;
+  #file: DiskFile | undefined;
+  #generation: number;
+  /** The slot that must not be written to, and the one that was written last. */
+  #durableSlot = 0;
+  #lastSlot = 0;
+  #work: Promise<void> = Promise.resolve();
+  #touched = false;
+  #closed = false;
+
+  constructor(options: SlotFileOptions) {
+    this.#options = options;
+    this.#path = `${options.folder}/${options.name}`;
+    this.#generation = options.generation;
+  }
+
+  /** The value has changed: it is written soon. */
+  touch(): void {
+    if (this.#touched || this.#closed) return;
+    this.#touched = true;
+    void this.#next(() => this.#touched ? this.#write() : Promise.resolve());
+  }
+
+  /**
+   * Makes the value durable, with whatever it changes to meanwhile. Whichever of the slots is damaged later, none that
+   * is older than this will count.
+   *
+   * @returns Whether it is durable.
+   */
+  persist(): Promise<boolean> {
+    return this.#next(async () => {
+      if (this.#file !== undefined && !this.#file.isLinked) await this.#abandon();
+      if (this.#file !== undefined) {
+        await this.#write();
+        await this.#write();
+        await this.#file.sync();
+        this.#durableSlot = this.#lastSlot;
+      } else await this.#write();
+    });
+  }
+
+  /** Waits for what is being written, and lets go of the file. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#work;
+    await this.#abandon();
+  }
+
+  /** Runs one piece of work after the others. */
+  #next(work: () => Promise<void>): Promise<boolean> {
+    const done = this.#work.then(work).then(() => undefined, async (error: unknown) => {
+      await this.#abandon();
+      return error ?? new Error("The disk failed");
+    });
+    this.#work = done.then((error) => this.#options.onWritten(error));
+    return done.then((error) => error === undefined);
+  }
+
+  async #write(): Promise<void> {
+    this.#touched = false;
+    const { value } = this.#options;
+    const bytes = encodeSlot({ generation: ++this.#generation, value: value() });
+    if (this.#file === undefined) return await this.#make(bytes);
+    let slot = (this.#lastSlot + 1) % SLOT_COUNT;
+    if (slot === this.#durableSlot) slot = (slot + 1) % SLOT_COUNT;
+    await this.#file.write(slot * SLOT_BYTES_MAX, bytes);
+    this.#lastSlot = slot;
+  }
+
+  /** A new file in place of the old one, if any: with the value in two slots, durable. */
+  async #make(bytes: Uint8Array): Promise<void> {
+    const { disk, folder } = this.#options;
+    const newPath = `${this.#path}.new`;
+    await disk.makeFolder(folder);
+    await disk.remove(newPath).catch(() => {});
+    const file = await disk.create(newPath);
+    try {
+      for (const slot of [0, 1]) await file.write(slot * SLOT_BYTES_MAX, bytes);
+      await file.sync();
+      await disk.rename(newPath, this.#path);
+      await disk.syncFolder(folder);
+    } catch (error) {
+      await file.close().catch(() => {});
+      throw error;
+    }
+    this.#file = file;
+    this.#durableSlot = this.#lastSlot = 0;
+  }
+
+  async #abandon(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.close().catch(() => {});
+  }
+}
+
+/** The whole slots of a file, the youngest first. */
+export async function readSlots(disk: Disk, path: string): Promise<readonly Slot[]> {
+  const file = await disk.open(path);
+  try {
+    const slots: Slot[] = [];
+    for (let index = 0; index < SLOT_COUNT; index++) {
+      const slot = readSlot(file, index * SLOT_BYTES_MAX);
+      if (slot !== undefined) slots.push(slot);
+    }
+    return slots.sort((a, b) => b.generation - a.generation);
+  } finally {
+    await file.close();
+  }
+}
+
+function readSlot(file: DiskFile, offset: number): Slot | undefined {
+  try {
+    const head = new Uint8Array(SLOT_HEAD_BYTES);
+    if (file.read(offset, head) < head.length) return undefined;
+    const bytes = new Uint8Array(Math.min(slotBytes(head), SLOT_BYTES_MAX));
+    return decodeSlot(bytes.subarray(0, file.read(offset, bytes)));
+  } catch {
+    return undefined; // What cannot be read is as good as damaged.
+  }
+}

@@ -1,0 +1,213 @@
+import assert from "node:assert/strict";
+import type { DiskJournal } from "../../../exporters/journal/disk_journal.ts";
+import { RECORD_HEAD_BYTES, SEGMENT_HEADER_BYTES, SLOT_BYTES_MAX } from "../../../exporters/journal/format.ts";
+import { FakeDisk } from "../../fakes/disk.ts";
+import {
+  assertBalance,
+  atRest,
+  drain,
+  itemsOf,
+  lostItems,
+  openJournal,
+  recordOf,
+  STREAM_FOLDER,
+} from "./disk_journal_fixture.ts";
+
+const RECORD_COUNT = 12;
+
+/** Where a record stands: in which file, and from where to where. */
+interface Place {
+  readonly id: number;
+  readonly path: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** A killed journal of several segments, whose one cursor has taken nothing, and where its records are. */
+async function backlog({ segmentBytesMax = 512, payloadBytes = undefined as number | undefined } = {}): Promise<
+  { disk: FakeDisk; places: readonly Place[]; segments: readonly string[] }
+> {
+  const disk = new FakeDisk();
+  const journal = await openJournal(disk, { segmentBytesMax });
+  journal.cursor("a", "reject");
+  const places: Place[] = [];
+  for (let id = 1; id <= RECORD_COUNT; id++) {
+    const record = recordOf(id, payloadBytes);
+    await journal.append(record);
+    const path = disk.paths.filter((path) => path.endsWith(".segment")).at(-1) ?? "";
+    const to = disk.content(path).length;
+    places.push({ id, path, from: to - RECORD_HEAD_BYTES - record.hops.length - record.payload.length, to });
+  }
+  await atRest();
+  const segments = disk.paths.filter((path) => path.endsWith(".segment"));
+  assert.ok(segments.length >= 3, "there is a first, a last and one in the middle");
+  return { disk: disk.afterKill(), places, segments };
+}
+
+/** Opens what is left: it starts, gives what is whole, counts the rest to the item, and takes new records. */
+async function mustLoseOnly(disk: FakeDisk, lost: readonly number[], where: string): Promise<DiskJournal> {
+  const all = Array.from({ length: RECORD_COUNT }, (_, index) => index + 1);
+  const journal = await openJournal(disk);
+  const cursor = journal.cursor("a", "reject");
+  assertBalance(journal);
+  assert.equal(journal.acceptedItems, itemsOf(all), where);
+  assert.deepEqual(drain(cursor), all.filter((id) => !lost.includes(id)), where);
+  assert.equal(lostItems(cursor), itemsOf(lost), where);
+  assert.equal(cursor.queued.items, 0, where);
+  assertBalance(journal);
+  assert.equal(await journal.append(recordOf(50)), "appended", where);
+  assert.deepEqual(drain(cursor), [50], where);
+  await journal.close();
+  return journal;
+}
+
+Deno.test("a flipped byte anywhere in a segment costs the record it is in, and in a header nothing", async () => {
+  const { disk, places, segments } = await backlog();
+  for (const path of segments) {
+    const bytes = disk.content(path);
+    for (let offset = 0; offset < bytes.length; offset += offset < 2 * SEGMENT_HEADER_BYTES ? 1 : 3) {
+      const damaged = disk.afterKill();
+      damaged.damage(path, bytes.with(offset, bytes[offset] ^ 0x40));
+      const lost = places.filter((place) => place.path === path && place.from <= offset && offset < place.to);
+      await mustLoseOnly(damaged, lost.map(({ id }) => id), `${path} at ${offset}`);
+    }
+  }
+});
+
+Deno.test("a segment that was cut at any length loses what is behind the cut", async () => {
+  const { disk, places, segments } = await backlog();
+  for (const path of [segments[0], segments[1], segments[segments.length - 1]]) {
+    const bytes = disk.content(path);
+    for (let length = 0; length < bytes.length; length += 5) {
+      const damaged = disk.afterKill();
+      damaged.damage(path, bytes.subarray(0, length));
+      const lost = places.filter((place) => place.path === path && place.to > length);
+      await mustLoseOnly(damaged, lost.map(({ id }) => id), `${path} to ${length}`);
+    }
+  }
+});
+
+Deno.test("a page of zeros, of random bytes or of another file costs the records in it", async () => {
+  const { disk, places, segments } = await backlog({ segmentBytesMax: 9000, payloadBytes: 1700 });
+  for (const path of segments) {
+    const bytes = disk.content(path);
+    for (let start = 0; start < bytes.length; start += 4096) {
+      const fillings = [
+        new Uint8Array(4096),
+        Uint8Array.from({ length: 4096 }, (_, index) => index * 193 >> 3),
+        disk.content(segments[0]).slice(100, 4196),
+      ];
+      for (const filling of fillings) {
+        const changed = bytes.slice();
+        changed.set(filling.subarray(0, bytes.length - start), start);
+        const damaged = disk.afterKill();
+        damaged.damage(path, changed);
+        const lost = places.filter((place) => place.path === path && place.from < start + 4096 && start < place.to);
+        await mustLoseOnly(damaged, lost.map(({ id }) => id), `${path} from ${start}`);
+      }
+    }
+  }
+});
+
+Deno.test("a segment that is gone is lost to the item, whichever it is, and so are several, and all", async () => {
+  const { disk, places, segments } = await backlog();
+  for (const gone of [...segments.map((path) => [path]), segments.slice(1, 3), segments.slice(-2), segments]) {
+    const damaged = disk.afterKill();
+    for (const path of gone) damaged.delete(path);
+    const lost = places.filter(({ path }) => gone.includes(path));
+    await mustLoseOnly(damaged, lost.map(({ id }) => id), `without ${gone}`);
+  }
+});
+
+Deno.test("segments under each other's names, copies, and files of somebody else cost nothing", async () => {
+  const { disk, segments } = await backlog();
+  const swapped = disk.afterKill();
+  swapped.swap(segments[0], segments[2]);
+  await mustLoseOnly(swapped, [], "swapped");
+
+  const crowded = disk.afterKill();
+  for (const [name, bytes] of [["000000000099.segment", disk.content(segments[1])], ["000000000098.segment", "?"]]) {
+    const file = await crowded.create(`${STREAM_FOLDER}/${name}`);
+    await file.write(0, typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes);
+  }
+  await crowded.create(`${STREAM_FOLDER}/README`);
+  await crowded.create(`${STREAM_FOLDER}/000000000097.segment`);
+  await mustLoseOnly(crowded, [], "crowded");
+  assert.ok(crowded.paths.includes(`${STREAM_FOLDER}/000000000098.segment.damaged`), "what is no segment is put aside");
+});
+
+Deno.test("a flipped byte or a zeroed page in a cursor or in the state of the stream costs nothing", async () => {
+  const { disk } = await backlog();
+  const files = disk.paths.filter((path) => !path.endsWith(".segment"));
+  assert.equal(files.length, 2);
+  for (const path of files) {
+    const bytes = disk.content(path);
+    for (let slot = 0; slot * SLOT_BYTES_MAX < bytes.length; slot++) {
+      for (let at = slot * SLOT_BYTES_MAX; at < bytes.length && at < slot * SLOT_BYTES_MAX + 120; at += 7) {
+        const damaged = disk.afterKill();
+        damaged.damage(path, bytes.with(at, bytes[at] ^ 1));
+        await mustLoseOnly(damaged, [], `${path} at ${at}`);
+      }
+      const zeroed = disk.afterKill();
+      zeroed.damage(path, bytes.slice().fill(0, slot * SLOT_BYTES_MAX, slot * SLOT_BYTES_MAX + 4096));
+      await mustLoseOnly(zeroed, [], `${path} without slot ${slot}`);
+    }
+  }
+});
+
+Deno.test("without the state of the stream nothing is lost; without a usable cursor it begins at the oldest record", async () => {
+  const { disk } = await backlog();
+  const stateless = disk.afterKill();
+  stateless.delete(`${STREAM_FOLDER}/stream.slots`);
+  await mustLoseOnly(stateless, [], "without the state");
+
+  const blind = disk.afterKill();
+  const cursorPath = disk.paths.find((path) => path.endsWith(".cursor")) ?? "";
+  blind.damage(cursorPath, new Uint8Array(10));
+  await mustLoseOnly(blind, [], "without the cursor's slots");
+});
+
+Deno.test("damage that a cursor comes to while the journal is open is counted, kept aside once, and told of once", async () => {
+  const disk = new FakeDisk();
+  const told: string[] = [];
+  const journal = await openJournal(disk, { fsync: "commit", report: (message) => told.push(message) });
+  const cursors = [journal.cursor("a", "reject"), journal.cursor("b", "drop_oldest")];
+  for (let id = 1; id <= RECORD_COUNT; id++) await journal.append(recordOf(id));
+  const [path] = disk.paths.filter((path) => path.endsWith(".segment"));
+  const bytes = disk.content(path);
+  // The second record begins behind the first one's 57 bytes of payload.
+  const start = SEGMENT_HEADER_BYTES + RECORD_HEAD_BYTES + 57;
+  disk.damage(path, bytes.with(start + 70, bytes[start + 70] ^ 1));
+  for (const cursor of cursors) {
+    assert.deepEqual(drain(cursor), [1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    assert.equal(lostItems(cursor), 2);
+  }
+  assertBalance(journal);
+  assert.equal(journal.health.damageCount, 1);
+  await journal.close();
+  assert.equal(told.length, 1);
+  const aside = disk.paths.filter((path) => path.endsWith(".damaged"));
+  assert.deepEqual(aside, [`${path}-${start}.damaged`]);
+  assert.equal(disk.content(aside[0]).length, RECORD_HEAD_BYTES + 94);
+});
+
+Deno.test("a payload that looks like a record is not taken for one, whatever is damaged before it", async () => {
+  const disk = new FakeDisk();
+  const journal = await openJournal(disk, { segmentBytesMax: 65_536, randomSalt: () => 1 });
+  journal.cursor("a", "reject");
+  await journal.append(recordOf(1));
+  await atRest();
+  const [path] = disk.paths.filter((path) => path.endsWith(".segment"));
+  const image = disk.content(path).slice(SEGMENT_HEADER_BYTES);
+  await journal.append({ ...recordOf(2), payload: image });
+  await journal.append(recordOf(3));
+  await atRest();
+  const damaged = disk.afterKill();
+  const bytes = damaged.content(path);
+  damaged.damage(path, bytes.with(SEGMENT_HEADER_BYTES + image.length + 9, 0xff));
+  const later = await openJournal(damaged);
+  const cursor = later.cursor("a", "reject");
+  assert.deepEqual(drain(cursor), [1, 3]);
+  assert.equal(lostItems(cursor), 2);
+  await later.close();
+});

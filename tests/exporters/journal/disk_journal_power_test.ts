@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import type { Cursor } from "../../../exporters/journal/journal.ts";
+import type { FsyncPolicy } from "../../../exporters/journal/writer.ts";
+import { FakeClock } from "../../fakes/clock.ts";
+import { FakeDisk } from "../../fakes/disk.ts";
+import { seededRandom } from "../../fakes/random.ts";
+import { ALL, assertBalance, drain, idOf, openJournal, recordOf, untilStopped } from "./disk_journal_fixture.ts";
+
+/** What the world was told before the power was gone. */
+interface Told {
+  readonly appendedAtMs: Map<number, number>;
+  readonly delivered: number[];
+}
+
+const RECORD_COUNT = 12;
+const FSYNC_INTERVAL_MS = 100;
+
+/** Appends, takes and delivers for a while, one record every 30 ms. */
+async function live(disk: FakeDisk, clock: FakeClock, fsync: FsyncPolicy, told: Told): Promise<void> {
+  const journal = await openJournal(disk, { fsync, fsyncIntervalMs: FSYNC_INTERVAL_MS }, clock);
+  const cursor = journal.cursor("a", "reject");
+  for (let id = 1; id <= RECORD_COUNT; id++) {
+    if (await journal.append(recordOf(id)) === "appended") told.appendedAtMs.set(id, clock.nowMs());
+    await clock.advance(30);
+    if (id % 4 !== 0) continue;
+    for (const entry of cursor.take({ ...ALL, recordCountMax: 3 })) {
+      cursor.acknowledge(entry, { delivered: entry.itemCount });
+      told.delivered.push(idOf(entry));
+    }
+  }
+  await journal.close();
+}
+
+/** Takes the power away after each operation in turn, and looks at what is left in several ways in which it may be. */
+async function losePower(
+  fsync: FsyncPolicy,
+  check: (told: Told, had: ReadonlySet<number>, cursor: Cursor, where: string, atMs: number) => void,
+): Promise<void> {
+  const whole = new FakeDisk();
+  await live(whole, new FakeClock(), fsync, { appendedAtMs: new Map(), delivered: [] });
+  for (let operations = 0; operations <= whole.operationCount; operations++) {
+    const disk = new FakeDisk();
+    const clock = new FakeClock();
+    const told: Told = { appendedAtMs: new Map(), delivered: [] };
+    disk.stopAfter(operations);
+    await untilStopped(disk, live(disk, clock, fsync, told));
+    for (let seed = 0; seed < 3; seed++) {
+      const where = `after ${operations} operations, seed ${seed}`;
+      const journal = await openJournal(disk.afterPowerLoss(seededRandom(operations * 3 + seed)));
+      const cursor = journal.cursor("a", "reject");
+      assertBalance(journal);
+      const ids = drain(cursor);
+      assertBalance(journal);
+      assert.deepEqual(ids, ids.toSorted((a, b) => a - b), where);
+      assert.equal(new Set(ids).size, ids.length, where);
+      check(told, new Set([...told.delivered, ...ids]), cursor, where, clock.nowMs());
+      assert.equal(await journal.append(recordOf(99)), "appended", where);
+      assert.deepEqual(drain(cursor), [99], where);
+      await journal.close();
+    }
+  }
+}
+
+Deno.test("after a loss of power at any moment nothing is lost that was answered, with fsync commit", async () => {
+  await losePower("commit", (told, had, cursor, where) => {
+    assert.deepEqual([...told.appendedAtMs.keys()].filter((id) => !had.has(id)), [], where);
+    assert.deepEqual(cursor.totals.dropped, {}, `${where}: nothing is gone that is still wanted`);
+  });
+});
+
+Deno.test("after a loss of power at any moment at most the last interval is lost, with fsync interval", async () => {
+  let lostCount = 0;
+  await losePower("interval", (told, had, _cursor, where, atMs) => {
+    const lost = [...told.appendedAtMs].filter(([id]) => !had.has(id));
+    lostCount += lost.length;
+    assert.deepEqual(lost.filter(([, appendedAtMs]) => appendedAtMs + FSYNC_INTERVAL_MS < atMs), [], where);
+  });
+  assert.ok(lostCount > 0, "a disk that loses nothing shows nothing");
+});
+
+Deno.test("after a loss of power at any moment it starts, serves and balances, also with fsync never", async () => {
+  await losePower("never", () => {});
+});
+
+Deno.test("what a killed process has written is durable as soon as the next one has opened the journal", async () => {
+  const disk = new FakeDisk();
+  const killed = await openJournal(disk, { fsync: "interval" });
+  killed.cursor("a", "reject");
+  for (let id = 1; id <= 3; id++) await killed.append(recordOf(id));
+  await openJournal(disk);
+  for (let seed = 0; seed < 20; seed++) {
+    const later = await openJournal(disk.afterPowerLoss(seededRandom(seed)));
+    assert.deepEqual(drain(later.cursor("a", "reject")), [1, 2, 3]);
+  }
+});

@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { SLOT_BYTES_MAX } from "../../../exporters/journal/format.ts";
+import { readSlots, SlotFile } from "../../../exporters/journal/slot_file.ts";
+import { settle } from "../../fakes/clock.ts";
+import { FakeDisk } from "../../fakes/disk.ts";
+import { seededRandom } from "../../fakes/random.ts";
+
+const PATH = "/data/value.slots";
+
+/** A file whose value is a number, and whoever it tells how its writes went. */
+function numberFile(
+  disk: FakeDisk,
+): { file: SlotFile; set(value: number): Promise<void>; become(value: number): void; told: unknown[] } {
+  let current = 0;
+  const told: unknown[] = [];
+  const file = new SlotFile({
+    disk,
+    folder: "/data",
+    name: "value.slots",
+    generation: 0,
+    value: () => ({ current }),
+    onWritten: (error) => told.push(error),
+  });
+  const set = async (value: number) => {
+    current = value;
+    file.touch();
+    await settle(50);
+  };
+  return { file, set, become: (value) => current = value, told };
+}
+
+async function valuesIn(disk: FakeDisk): Promise<number[]> {
+  return (await readSlots(disk, PATH)).map(({ value }) => (value as { current: number }).current);
+}
+
+Deno.test("a killed process leaves the last value, or the one before if it was killed in the write", async () => {
+  const disk = new FakeDisk();
+  const { file, set } = numberFile(disk);
+  for (let value = 1; value <= 9; value++) {
+    await set(value);
+    assert.equal((await valuesIn(disk.afterKill()))[0], value);
+  }
+  disk.stopAfter(1);
+  await set(10);
+  assert.equal((await valuesIn(disk.afterKill()))[0], 9);
+  void file;
+});
+
+Deno.test("a loss of power leaves at least the last value that was made durable, whatever was written since", async () => {
+  for (let seed = 0; seed < 60; seed++) {
+    const disk = new FakeDisk();
+    const { file, set } = numberFile(disk);
+    for (let value = 1; value <= 3; value++) await set(value);
+    assert.equal(await file.persist(), true);
+    for (let value = 4; value <= 4 + seed % 7; value++) await set(value);
+    const [value] = await valuesIn(disk.afterPowerLoss(seededRandom(seed)));
+    assert.ok(value >= 3, `seed ${seed}: ${value}`);
+  }
+});
+
+Deno.test("once a value is durable no older one counts, whichever slot is damaged after it", async () => {
+  const disk = new FakeDisk();
+  const { file, set, become } = numberFile(disk);
+  for (let value = 1; value <= 5; value++) await set(value);
+  become(6);
+  await file.persist();
+  for (let slot = 0; slot < 3; slot++) {
+    const damaged = disk.afterKill();
+    const bytes = damaged.content(PATH);
+    damaged.damage(PATH, bytes.fill(0, slot * SLOT_BYTES_MAX, slot * SLOT_BYTES_MAX + 30));
+    assert.equal((await valuesIn(damaged))[0], 6, `slot ${slot}`);
+  }
+});
+
+Deno.test("what changes during a write is in the next: many changes are few writes, and the last one is there", async () => {
+  const disk = new FakeDisk();
+  const { file, set } = numberFile(disk);
+  await set(1);
+  const before = disk.operationCount;
+  for (let value = 2; value <= 100; value++) void set(value);
+  await settle();
+  assert.ok(disk.operationCount - before <= 3);
+  assert.equal((await valuesIn(disk.afterKill()))[0], 100);
+  await file.close();
+  await set(101);
+  assert.equal((await valuesIn(disk.afterKill()))[0], 100, "a closed file is left alone");
+});
+
+Deno.test("a file that failed, or was deleted, is replaced by a new one under the same name", async () => {
+  for (const failing of ["write", "sync", "create", "rename", "syncFolder", "deleted"] as const) {
+    const disk = new FakeDisk();
+    const { file, set, told } = numberFile(disk);
+    await set(1);
+    await file.persist();
+    let failures = 0;
+    if (failing === "deleted") disk.delete("/data");
+    else {
+      if (failing !== "write" && failing !== "sync") disk.delete(PATH);
+      disk.failWith = (operation) => operation === failing ? (failures++, "EIO") : undefined;
+    }
+    await set(2);
+    const isDurable = await file.persist();
+    assert.equal(isDurable, failures === 0, failing);
+    assert.equal(told.filter((error) => error !== undefined).length > 0, failures > 0, failing);
+    disk.failWith = () => undefined;
+    await set(3);
+    assert.equal(await file.persist(), true);
+    assert.equal((await valuesIn(disk.afterPowerLoss(seededRandom(1))))[0], 3, failing);
+    assert.deepEqual(disk.paths, [PATH], failing);
+  }
+});

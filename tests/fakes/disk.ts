@@ -1,0 +1,277 @@
+import type { Disk, DiskFile, DiskStat } from "../../exporters/journal/disk.ts";
+import { SparseBytes } from "./sparse_bytes.ts";
+
+/** What a journal does to a disk that may be made to fail. */
+export type DiskOperation =
+  | "makeFolder"
+  | "list"
+  | "create"
+  | "open"
+  | "rename"
+  | "remove"
+  | "syncFolder"
+  | FileOperation;
+type FileOperation = "write" | "sync" | "read";
+
+/** What a file holds, whatever names it has. */
+interface Content {
+  /** As a reader sees it. */
+  bytes: SparseBytes;
+  /** As it is on the platters. */
+  durable: SparseBytes;
+  /** Written since, and perhaps lost with the power. */
+  unsynced: { readonly offset: number; readonly bytes: Uint8Array }[];
+  linkCount: number;
+}
+
+/**
+ * A disk in memory. What was not synced can be lost, in part and in any order, names can be lost with the folder's last
+ * changes, and any operation can be made to fail.
+ */
+export class FakeDisk implements Disk {
+  readonly userId = 1000;
+  /** Asked before each operation: a code to fail with. */
+  failWith: (operation: DiskOperation, path: string) => string | undefined = () => undefined;
+  /** How many bytes all files may have; then writes end half-way with ENOSPC. */
+  bytesMax = Infinity;
+  /** Folders that stand already, with their modes. */
+  readonly folders: Map<string, DiskStat> = new Map([["/", { kind: "folder", mode: 0o755, userId: 0 }]]);
+  readonly #names: Map<string, Content>;
+  /** The names as they would be after a loss of power, and what has happened to them since. */
+  #durableNames: Map<string, Content>;
+  #nameChanges: { readonly folder: string; readonly change: (names: Map<string, Content>) => void }[] = [];
+  #operationsLeft = Infinity;
+  operationCount = 0;
+
+  constructor(names: ReadonlyMap<string, Content> = new Map()) {
+    this.#names = new Map(names);
+    this.#durableNames = new Map(names);
+  }
+
+  /** The paths of all files, in order. */
+  get paths(): readonly string[] {
+    return [...this.#names.keys()].sort();
+  }
+
+  get bytes(): number {
+    return [...this.#names.values()].reduce((sum, { bytes }) => sum + bytes.length, 0);
+  }
+
+  /** A file's bytes, to look at. */
+  content(path: string): Uint8Array {
+    return this.#content(path).bytes.bytes();
+  }
+
+  /** Puts other bytes in place of a file's, durably, as a fault of the device would. */
+  damage(path: string, bytes: Uint8Array): void {
+    const content = this.#content(path);
+    content.bytes = SparseBytes.of(bytes);
+    content.durable = SparseBytes.of(bytes);
+    content.unsynced = [];
+  }
+
+  /** Takes a file or a folder away behind the journal's back. */
+  delete(path: string): void {
+    this.folders.delete(path);
+    for (const [name, content] of this.#names) {
+      if (name !== path && !name.startsWith(`${path}/`)) continue;
+      content.linkCount--;
+      this.#names.delete(name);
+      this.#durableNames.delete(name);
+    }
+  }
+
+  /** Two files change names. */
+  swap(one: string, other: string): void {
+    const contents = [this.#content(one), this.#content(other)] as const;
+    for (const names of [this.#names, this.#durableNames]) names.set(one, contents[1]).set(other, contents[0]);
+  }
+
+  /** After so many more operations nothing is answered any more: not even with an error. */
+  stopAfter(operationCount: number): void {
+    this.#operationsLeft = operationCount;
+  }
+
+  /** Whether somebody waits for an answer that will not come. */
+  get isStopped(): boolean {
+    return this.#operationsLeft < 0;
+  }
+
+  /** The disk as another process finds it when this one was killed: every write that was made is there. */
+  afterKill(): FakeDisk {
+    return this.#copy(new Map([...this.#names].map(([path, { bytes }]) => [path, fresh(bytes)])));
+  }
+
+  /** The disk when the power is back: of what was not synced, each write may be there, torn, or gone. */
+  afterPowerLoss(random: () => number): FakeDisk {
+    const names = new Map(this.#durableNames);
+    const lostFrom = new Map<string, number>();
+    for (const { folder } of this.#nameChanges) {
+      if (!lostFrom.has(folder)) {
+        const changes = this.#nameChanges.filter((change) => change.folder === folder).length;
+        lostFrom.set(folder, Math.floor(random() * (changes + 1)));
+      }
+    }
+    const seen = new Map<string, number>();
+    for (const { folder, change } of this.#nameChanges) {
+      const index = seen.get(folder) ?? 0;
+      seen.set(folder, index + 1);
+      if (index < (lostFrom.get(folder) ?? 0)) change(names);
+    }
+    return this.#copy(new Map([...names].map(([path, content]) => [path, fresh(survivor(content, random))])));
+  }
+
+  async stat(path: string): Promise<DiskStat | undefined> {
+    await this.#operate("open", path);
+    return this.folders.get(path) ?? (this.#names.has(path) ? { kind: "file", mode: 0o600, userId: 1000 } : undefined);
+  }
+
+  async makeFolder(path: string): Promise<void> {
+    await this.#operate("makeFolder", path);
+    for (let end = path.indexOf("/", 1);; end = path.indexOf("/", end + 1)) {
+      const folder = end < 0 ? path : path.slice(0, end);
+      if (!this.folders.has(folder)) this.folders.set(folder, { kind: "folder", mode: 0o700, userId: this.userId });
+      if (end < 0) return;
+    }
+  }
+
+  async list(folder: string): Promise<readonly string[]> {
+    await this.#operate("list", folder);
+    if (!this.folders.has(folder)) throw failure("ENOENT", folder);
+    return this.paths.filter((path) => folderOf(path) === folder).map((path) => path.slice(folder.length + 1));
+  }
+
+  async create(path: string): Promise<DiskFile> {
+    await this.#operate("create", path);
+    if (this.#names.has(path)) throw failure("EEXIST", path);
+    if (!this.folders.has(folderOf(path))) throw failure("ENOENT", path);
+    const content = fresh(new SparseBytes());
+    this.#changeNames(folderOf(path), (names) => names.set(path, content));
+    return this.#file(path, content);
+  }
+
+  async open(path: string): Promise<DiskFile> {
+    await this.#operate("open", path);
+    return this.#file(path, this.#content(path));
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await this.#operate("rename", from);
+    const content = this.#content(from);
+    const replaced = this.#names.get(to);
+    if (replaced !== undefined) replaced.linkCount--;
+    this.#changeNames(folderOf(to), (names) => {
+      names.delete(from);
+      names.set(to, content);
+    });
+  }
+
+  async remove(path: string): Promise<void> {
+    await this.#operate("remove", path);
+    this.#content(path).linkCount--;
+    this.#changeNames(folderOf(path), (names) => names.delete(path));
+  }
+
+  async syncFolder(folder: string): Promise<void> {
+    await this.#operate("syncFolder", folder);
+    if (!this.folders.has(folder)) throw failure("ENOENT", folder);
+    for (const change of this.#nameChanges) if (change.folder === folder) change.change(this.#durableNames);
+    this.#nameChanges = this.#nameChanges.filter((change) => change.folder !== folder);
+  }
+
+  #file(path: string, content: Content): DiskFile {
+    return {
+      get size() {
+        return content.bytes.length;
+      },
+      get isLinked() {
+        return content.linkCount > 0;
+      },
+      write: async (offset, bytes) => {
+        // Who ends in a write may have made a part of it, and is not told.
+        const isLast = this.#operationsLeft === 1;
+        const code = this.failWith("write", path);
+        const room = Math.max(0, this.bytesMax - this.bytes + Math.max(0, content.bytes.length - offset));
+        const whole = bytes.length <= room && code === undefined;
+        const part = whole && !isLast ? bytes.slice() : bytes.slice(0, Math.min(room, bytes.length >> 1));
+        if (this.#operationsLeft > 0) put(content, offset, part);
+        if (isLast) this.#operationsLeft = 0;
+        await this.#operate(undefined, path);
+        if (!whole) throw failure(code ?? "ENOSPC", path);
+      },
+      read: (offset, into) => {
+        const code = this.failWith("read", path);
+        if (code !== undefined) throw failure(code, path);
+        return content.bytes.read(offset, into);
+      },
+      sync: async () => {
+        // The pages count as clean from now on, whether they were written or not.
+        const written = content.unsynced;
+        try {
+          await this.#operate("sync", path);
+        } catch (error) {
+          content.unsynced = [];
+          throw error;
+        }
+        for (const { offset, bytes } of written) content.durable.write(offset, bytes);
+        content.unsynced = content.unsynced.slice(written.length);
+      },
+      close: () => Promise.resolve(),
+    };
+  }
+
+  /** Counts an operation, and fails or hangs where it was asked to. */
+  async #operate(operation: DiskOperation | undefined, path: string): Promise<void> {
+    this.operationCount++;
+    if (--this.#operationsLeft < 0) await new Promise(() => {});
+    await Promise.resolve();
+    const code = operation && this.failWith(operation, path);
+    if (code !== undefined) throw failure(code, path);
+  }
+
+  #changeNames(folder: string, change: (names: Map<string, Content>) => void): void {
+    change(this.#names);
+    this.#nameChanges.push({ folder, change });
+  }
+
+  #content(path: string): Content {
+    const content = this.#names.get(path);
+    if (content === undefined) throw failure("ENOENT", path);
+    return content;
+  }
+
+  #copy(names: Map<string, Content>): FakeDisk {
+    const disk = new FakeDisk(names);
+    for (const [path, stat] of this.folders) disk.folders.set(path, stat);
+    return disk;
+  }
+}
+
+function fresh(bytes: SparseBytes): Content {
+  return { bytes: new SparseBytes(bytes), durable: new SparseBytes(bytes), unsynced: [], linkCount: 1 };
+}
+
+function put(content: Content, offset: number, bytes: Uint8Array): void {
+  content.bytes.write(offset, bytes);
+  content.unsynced.push({ offset, bytes });
+}
+
+function survivor({ durable, unsynced }: Content, random: () => number): SparseBytes {
+  const bytes = new SparseBytes(durable);
+  const order = unsynced.map((write) => ({ write, rank: random() })).sort((a, b) => a.rank - b.rank);
+  for (const { write } of order) {
+    const fate = random();
+    if (fate < 0.4) continue;
+    const part = fate < 0.7 ? write.bytes.subarray(0, Math.floor(random() * write.bytes.length)) : write.bytes;
+    bytes.write(write.offset, part);
+  }
+  return bytes;
+}
+
+function folderOf(path: string): string {
+  return path.slice(0, path.lastIndexOf("/")) || "/";
+}
+
+function failure(code: string, path: string): Error {
+  return Object.assign(new Error(`${code}: ${path}`), { code });
+}
