@@ -75,8 +75,8 @@ export const WINDOW_MUTANTS: readonly Mutant[] = [
     name: "the time window is a tenth too long",
     breaks: "a call counts for longer than timeWindowMs",
     file: WINDOW,
-    from: "age < TENTHS; age++) sum",
-    to: "age <= TENTHS; age++) sum",
+    from: "age < TENTHS; age++) {",
+    to: "age <= TENTHS; age++) {",
   },
   {
     name: "a tenth of the time window never expires",
