@@ -86,6 +86,7 @@ function enterCountAnyhow(base: usize, generation: u64, call: u64): void {
     const address = pageAddress(base, number);
     const page = atomic.load<u64>(address);
     const isTurned = page >> PAGE_TAG_SHIFT == tagOf(generation, number);
+    if (!isTurned && isLater(ownerOf(page), generation, GENERATION_MAX)) return; // over since HEAD was read: the page is another's
     const calls = isTurned ? countOf(page) : 0;
     if (calls == PAGE_CALLS) {
       atomic.cmpxchg<u64>(base, head, deadlineWord(generation, number + 1), HEAD);
