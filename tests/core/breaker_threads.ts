@@ -24,11 +24,11 @@ export function circuit(options: CircuitBreakerOptions): { breaker: CircuitBreak
 
 /** Starts a worker with a task, and waits for its answer. */
 export function start<T>(
-  breaker: CircuitBreaker,
+  { handle }: Pick<CircuitBreaker, "handle">,
   cells: Int32Array,
   task: Task,
 ): { worker: Worker; answer: Promise<T> } {
-  const workerData = { handle: breaker.handle, task, cells: cells.buffer };
+  const workerData = { handle, task, cells: cells.buffer };
   const worker = new Worker(new URL("./breaker_worker.ts", import.meta.url), { workerData });
   const answer = new Promise<T>((resolve, reject) => {
     worker.once("message", resolve);

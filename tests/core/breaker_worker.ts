@@ -20,6 +20,9 @@ export const READY = 5;
 export const EPISODES = 6;
 export const CELLS = 7;
 
+/** Refusals in one episode, a second of them and more, after which a stampede is given up: nobody will ever pass. */
+const STALLED = 50_000_000;
+
 /** What a worker is to do. */
 export type Task =
   | { readonly does: "race"; readonly rounds: number; readonly asksPerRound: number }
@@ -90,7 +93,7 @@ if (parentPort !== null && workerData?.task !== undefined) {
   const { handle, task, cells } = workerData as Assignment;
   // Listening keeps it alive until it is terminated: what a worker posts as it ends may be lost.
   parentPort.on("message", () => {});
-  parentPort.postMessage(work(handle, task, new Int32Array(cells)));
+  parentPort.postMessage(await work(handle, task, new Int32Array(cells)));
 }
 
 function work(handle: CircuitBreakerHandle, task: Task, cells: Int32Array): unknown {
@@ -105,14 +108,20 @@ function work(handle: CircuitBreakerHandle, task: Task, cells: Int32Array): unkn
   return hold(breaker, task.busily === true);
 }
 
-/** Takes a permit and keeps it; if busily, it never lets go of its thread either. */
-function hold(breaker: CircuitBreaker, busily: boolean): number {
+/** Takes a permit and keeps it; if busily, it goes on reading until it is terminated. */
+function hold(breaker: CircuitBreaker, busily: boolean): number | Promise<never> {
   const permit = breaker.acquire();
-  if (busily) {
-    parentPort!.postMessage(permit);
-    for (;;) breaker.acquire();
+  if (!busily) return permit;
+  parentPort!.postMessage(permit);
+  return untilTerminated(() => void breaker.counters);
+}
+
+/** Deno ends a thread only between two turns of its loop, so one that is to be ended has to have turns. */
+async function untilTerminated(turn: () => void): Promise<never> {
+  for (;;) {
+    for (let time = 0; time < 100; time++) turn();
+    await new Promise((resolve) => setTimeout(resolve, 0));
   }
-  return permit;
 }
 
 /** In each round all ask at the same moment; who passes says so, and ends the episode when all have asked. */
@@ -166,9 +175,14 @@ function stampede(
   const generations: number[] = [];
   let held = -1;
   let notStale = 0;
+  let luck = 1;
+  let refusedCount = 0;
+  let episode = -1;
   arrive(cells);
   Atomics.wait(cells, ROUND, 0);
-  while (Atomics.load(cells, EPISODES) < rounds) {
+  for (let now = 0; now < rounds && refusedCount < STALLED; now = Atomics.load(cells, EPISODES)) {
+    refusedCount = now === episode ? refusedCount + 1 : 0;
+    episode = now;
     const permit = breaker.acquire();
     if (permit < 0) continue;
     generations.push(generationOf(permit));
@@ -185,6 +199,9 @@ function stampede(
     breaker.record(permit, "failure");
     Atomics.add(cells, NOW_MS, cooldownMs);
     Atomics.add(cells, EPISODES, 1);
+    // It knows of the new deadline before the others do, and would nearly always be the first.
+    luck = (Math.imul(luck, 1664525) + 1013904223) >>> 0;
+    for (let wait = luck >>> 24; wait > 0; wait--) Atomics.load(cells, NOW_MS);
   }
   return { generations: Uint32Array.from(generations), notStale };
 }
@@ -205,17 +222,22 @@ function churn(handle: CircuitBreakerHandle, { times, owners }: Task & { does: "
   return sharedCount;
 }
 
-/** Calls until it is terminated, moving the time that all share. Says now and then how many calls passed. */
-function storm(breaker: CircuitBreaker, seed: number, cells: Int32Array): never {
+/** Calls until it is terminated, moving the time that all share, with results that come while others are awaited. */
+function storm(breaker: CircuitBreaker, seed: number, cells: Int32Array): Promise<never> {
   let luck = seed;
-  for (;;) {
+  const held: number[] = [];
+  return untilTerminated(() => {
     luck = (Math.imul(luck, 1664525) + 1013904223) >>> 0;
-    if (luck >>> 28 === 0) Atomics.add(cells, NOW_MS, 1);
+    const chance = luck >>> 28;
+    if (chance === 0) Atomics.add(cells, NOW_MS, 1);
     const permit = breaker.acquire();
-    if (permit < 0) continue;
-    if (Atomics.add(cells, PASSED, 1) % 64 === 0) Atomics.notify(cells, PASSED);
-    breaker.record(permit, luck >>> 28 < 9 ? "failure" : "success");
-  }
+    if (permit >= 0) {
+      held.push(permit);
+      if (Atomics.add(cells, PASSED, 1) % 16 === 0) Atomics.notify(cells, PASSED);
+    }
+    const result = chance < 4 ? undefined : held.shift(); // whoever is terminated has some in its hand
+    if (result !== undefined) breaker.record(result, chance < 11 ? "failure" : "success");
+  });
 }
 
 function arrive(cells: Int32Array): void {
