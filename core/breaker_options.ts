@@ -93,7 +93,8 @@ export type CheckedNumbers = Readonly<Record<keyof CircuitBreakerNumbers, number
 /** The options that are numbers, all known, 0 for what is off. */
 export type CheckedOptions = CheckedNumbers & { readonly seed: number; readonly tapeSize: number };
 
-const DAY_MS = 86_400_000;
+/** The longest wait, window or call that an option can name. */
+export const DAY_MS = 86_400_000;
 
 /** 6 bits of the breaker's word count probes. */
 const PROBES_MAX = 63;
@@ -102,13 +103,13 @@ const PROBES_MAX = 63;
 const FAILURES_MAX = 4095;
 
 /** 128 pages of 14 calls hold this window and what is being filled; a longer one is a matter of time. */
-const COUNT_WINDOW_MAX = 1024;
+export const COUNT_WINDOW_MAX = 1024;
 
 /** A megabyte. */
 export const TAPE_MAX = 65_536;
 
 /** A name's share of the breaker's memory. */
-const NAME_BYTES_MAX = 128;
+export const NAME_BYTES_MAX = 128;
 
 const LIMITS = {
   failureThreshold: { default: 3, min: 1, max: FAILURES_MAX, integer: true },

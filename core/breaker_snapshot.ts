@@ -20,6 +20,7 @@
 
 import { crc32 } from "node:zlib";
 import { checkMode, type CircuitMode, MODES } from "./breaker_modes.ts";
+import { COUNT_WINDOW_MAX, DAY_MS, NAME_BYTES_MAX } from "./breaker_options.ts";
 import { STATES } from "./circuit.ts";
 import type { Core } from "./loader.ts";
 
@@ -67,12 +68,9 @@ const TENTH_BYTES = 12;
 const CALLS_PER_BYTE = 4;
 const CHECKSUM_BYTES = 4;
 
-/** The ranges of options and words in the core. */
-const NAME_BYTES_MAX = 128;
-const CALLS_MAX = 1024;
+/** The ranges of words in the core; the others are those of options. */
 const TENTHS_MAX = 10;
 const TENTH_CALLS_MAX = 0xff_ffff;
-const DAY_MS = 86_400_000;
 const NUMBERS_MAX = {
   consecutiveFailures: 4095,
   level: 63,
@@ -83,7 +81,7 @@ const NUMBERS_MAX = {
 };
 
 const BYTES_MIN = HEAD_BYTES + CHECKSUM_BYTES;
-const BYTES_MAX = BYTES_MIN + TENTHS_MAX * TENTH_BYTES + CALLS_MAX / CALLS_PER_BYTE + NAME_BYTES_MAX;
+const BYTES_MAX = BYTES_MIN + TENTHS_MAX * TENTH_BYTES + COUNT_WINDOW_MAX / CALLS_PER_BYTE + NAME_BYTES_MAX;
 
 /** What the circuit is now. When another thread changes it in between it is read again, so that all is of one moment. */
 export function snapshotOf(core: Core, base: number, name: string, nowMs: number): CircuitSnapshot {
@@ -211,7 +209,7 @@ export function checkSnapshot(given: unknown): CircuitSnapshot {
 
 function checkCountWindow(calls: unknown): void {
   check(typeof calls === "string", TypeError, "countWindow", "a string", calls);
-  check(calls.length <= CALLS_MAX, RangeError, "countWindow", `at most ${CALLS_MAX} calls`, calls.length);
+  check(calls.length <= COUNT_WINDOW_MAX, RangeError, "countWindow", `at most ${COUNT_WINDOW_MAX} calls`, calls.length);
   const wrong = calls.search(/[^0-3]/);
   check(wrong < 0, RangeError, `countWindow[${wrong}]`, "a digit from 0 to 3", calls[wrong]);
 }

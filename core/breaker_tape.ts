@@ -132,9 +132,9 @@ export function tapeOf(place: Place, name: string): CircuitTape | undefined {
   const stretch = longestStretch(words, Math.max(0, core.tapeNext(base) - size), end);
   const bytes = new DataView(new ArrayBuffer((stretch.end - stretch.start) * ENTRY_BYTES));
   for (let index = stretch.start; index < stretch.end; index++) {
-    const [at, place] = [(index - stretch.start) * ENTRY_BYTES, index % size * 2];
-    bytes.setBigUint64(at, words[place]! & ~(1n << FIRST_LAP_SHIFT), true);
-    bytes.setBigUint64(at + WORD_BYTES, words[place + 1]! & ~SECOND_LAP_MASK, true);
+    const [at, word] = [(index - stretch.start) * ENTRY_BYTES, index % size * 2];
+    bytes.setBigUint64(at, words[word]! & ~(1n << FIRST_LAP_SHIFT), true);
+    bytes.setBigUint64(at + WORD_BYTES, words[word + 1]! & ~SECOND_LAP_MASK, true);
   }
   return sealed({ ...contents, lost: stretch.start, entries: base64Of(new Uint8Array(bytes.buffer)) });
 }
