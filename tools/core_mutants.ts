@@ -211,7 +211,7 @@ const BREAKER_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a pause has no longest",
-    breaks: "a backend closes its senders' circuits for as long as it likes",
+    breaks: "a backend holds its senders' circuits open for as long as it likes",
     file: BREAKER,
     from: "ceil<f64>(min<f64>(throttledMs, load<f64>(base, THROTTLE_MAX_MS)))",
     to: "ceil<f64>(throttledMs)",

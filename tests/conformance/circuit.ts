@@ -27,7 +27,7 @@ export function must(condition: boolean, fault: string): void {
 export const PLAIN: Settings = { failures: 5, openMs: 1_000, isNeutral: (error) => error instanceof Neutral };
 
 /** Stands for the value that a call did not give: `undefined` is one that it may give. */
-export const NO_VALUE = Symbol("no value");
+const NO_VALUE = Symbol("no value");
 
 /** More failures than this open every breaker, also one whose rate is diluted by what other tests ask about. */
 const FAILURES_TO_OPEN_MAX = 20;

@@ -16,7 +16,7 @@ export function totalOf({ verdicts }: Result): { readonly passed: number; readon
 }
 
 /** `cockatiel 4.0.0 Count` */
-export function fullNameOf({ name, version, variant }: Adapter): string {
+function fullNameOf({ name, version, variant }: Adapter): string {
   return [name, version, variant].filter((word) => word !== "").join(" ");
 }
 

@@ -4,11 +4,11 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { CircuitBreaker, type CircuitSnapshot, type Outcome } from "../../core/breaker.ts";
+import type { CircuitBreakerNumbers, CircuitBreakerOptions } from "../../core/breaker_options.ts";
 import { bytesOf } from "../../core/breaker_snapshot.ts";
 import { BreakerModel } from "../model/breaker_model.ts";
 import { ATTACHMENTS_MAX, options, program, type Step } from "../model/breaker_program.ts";
 import type { ModelCounters, ModelSnapshot } from "../model/circuit_model.ts";
-import type { CircuitBreakerNumbers, CircuitBreakerOptions } from "../../core/breaker_options.ts";
 
 /** Seeds that once failed, kept and tried first. What to add is in the message of a failure. */
 const SEEDS: { readonly breaker: readonly number[] } = JSON.parse(

@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { CircuitBreaker, type CircuitState, type Outcome, type Recorded } from "../../core/breaker.ts";
-import type { Clock } from "../../core/clock.ts";
-import { BreakerModel } from "../model/breaker_model.ts";
 import type { CircuitMode } from "../../core/breaker_modes.ts";
 import type { CircuitBreakerNumbers, CircuitBreakerOptions } from "../../core/breaker_options.ts";
+import type { Clock } from "../../core/clock.ts";
+import { BreakerModel } from "../model/breaker_model.ts";
 
 /** What both machines show to a specification. */
 export interface Machine {
@@ -48,7 +48,8 @@ const SUBJECTS: readonly (readonly [string, (options: CircuitBreakerOptions & { 
  * `default` for one is the default; `wait` only lets time pass. `x 20` at the end repeats it, one after another.
  *
  * So: words that must all be true of the answer or of the machine: `passed`, `refused`, `applied`, `stale`, `duplicate`, `closed`,
- * `half_open`, `open`, `throttled`, `unthrottled`, `retry:5000` for the wait that is left, `mode:auto` and so on. Repeated, it must be so each time.
+ * `half_open`, `open`, `throttled`, `unthrottled`, `retry:5000` for the wait that is left, `mode:auto` and so on. Repeated, it must be
+ * so each time.
  *
  * Why: the reason of the last change of state.
  */

@@ -81,7 +81,10 @@ export class WindowsModel {
     return windows;
   }
 
-  /** Takes up other numbers: a window that is turned on begins empty, one that lasts longer or shorter begins anew with what it has. */
+  /**
+   * Takes up other numbers: a window that is turned on begins empty, one that lasts longer or shorter begins anew with
+   * what it has.
+   */
   resize(before: WindowOptions, after: WindowOptions, nowMs: number): void {
     if (before.countWindowSize === 0) this.counted = [];
     if (before.timeWindowMs === after.timeWindowMs) return;

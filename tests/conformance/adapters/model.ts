@@ -1,7 +1,7 @@
 /** The oracle: the plain model that the core is compared with. What is not a matter of the machine it does its own way. */
 
-import type { CircuitBreakerOptions, Outcome } from "../../../core/mod.ts";
 import { systemClock } from "../../../core/clock.ts";
+import type { CircuitBreakerOptions, Outcome } from "../../../core/mod.ts";
 import { BreakerModel } from "../../model/breaker_model.ts";
 import type { Action, Adapter, State, Subject } from "../adapter.ts";
 import { failuresName, optionsOf, type Variant } from "./breakwater.ts";
