@@ -151,7 +151,9 @@ function readName({ core, memory, base }: Place): string {
   const at = base + core.NAME.value;
   const length = Math.min(new DataView(memory.buffer).getUint32(at, true), core.NAME_BYTES_MAX.value);
   // Copied, for not every decoder takes shared memory.
-  return new TextDecoder().decode(Uint8Array.from(new Uint8Array(memory.buffer, at + 4, length)));
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(
+    Uint8Array.from(new Uint8Array(memory.buffer, at + 4, length)),
+  );
 }
 
 /**

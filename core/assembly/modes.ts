@@ -75,16 +75,18 @@ export function detach(base: usize, attachment: u32, nowMs: f64): void {
   giveBack(base, attachment, slotOf(base, attachment), wholeMs(nowMs));
 }
 
-/** Gives back what was attached by a lent handle whose worker is gone, and answers how many that were. */
+/**
+ * Gives back what was attached by a lent handle whose worker is gone, and answers how many that were. Who lent it may be detached by
+ * now, and is not told then.
+ */
 export function reclaim(base: usize, attachment: u32, owner: u32, nowMs: f64): i32 {
-  if (attachment >= ATTACHMENTS_MAX) return 0;
-  const slot = slotOf(base, attachment);
-  tellNothing(slot);
+  const isDetached = attachment >= ATTACHMENTS_MAX;
+  if (!isDetached) tellNothing(slotOf(base, attachment));
   let reclaimed = 0;
   for (let other: u32 = 0; other < atomic.load<u32>(base, HIGHEST); other++) {
     const isClaimed = (atomic.load<u32>(base + CLAIMED + ((other >> 5) << 2)) >> (other & 31) & 1) != 0;
     if (!isClaimed || atomic.load<u32>(slotOf(base, other), OWNER) != owner) continue;
-    giveBack(base, other, slot, wholeMs(nowMs));
+    giveBack(base, other, slotOf(base, isDetached ? other : attachment), wholeMs(nowMs));
     reclaimed++;
   }
   return reclaimed;

@@ -184,6 +184,27 @@ Deno.test("a hold of who detached is over, and is not another's who has its plac
   assert.equal(breaker.mode, "forced_open");
 });
 
+Deno.test("what a lent handle attached is reclaimed also when the lender is detached by then", () => {
+  const lender = new CircuitBreaker();
+  const other = CircuitBreaker.attach(lender.handle);
+  const { handle, reclaim } = lender.lend();
+  for (let hold = 0; hold < 2; hold++) CircuitBreaker.attach(handle).forceOpen();
+  lender.detach();
+  assert.equal(other.mode, "forced_open");
+  assert.equal(reclaim(), 2);
+  assert.equal(other.mode, "auto");
+  assert.ok(other.acquire() >= 0);
+  assert.equal(other.counters.transitions, 2, "opened and closed");
+  assert.equal(reclaim(), 0);
+});
+
+Deno.test("a name that begins with a byte order mark is found", () => {
+  const name = "\ufeffmarked";
+  const breaker = new CircuitBreaker({ name, failureThreshold: 78 });
+  assert.equal(CircuitBreaker.attach(name).options.failureThreshold, 78);
+  breaker.detach();
+});
+
 /** Two breakers in one memory. */
 function neighbours(one: string, another: string, options: object): [CircuitBreaker, CircuitBreaker] {
   for (let attempt = 0; attempt < 2; attempt++) {
