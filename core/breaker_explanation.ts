@@ -191,6 +191,7 @@ function percent(share: number): string {
   return `${Number((100 * share).toFixed(1))} %`;
 }
 
+/** Only what was made by a clock that went backwards lies ahead. */
 function duration(ms: number): string {
-  return ms < 1_000 ? `${ms} ms` : `${Number((ms / 1_000).toFixed(1))} s`;
+  return ms < 1_000 ? `${Math.max(0, Math.floor(ms))} ms` : `${Number((ms / 1_000).toFixed(1))} s`;
 }

@@ -375,3 +375,15 @@ Deno.test("it says that nobody told why, of a change whose words are half-writte
   words.setFloat64(32 * place + 8, words.getFloat64(32 * place + 8, true) + 4 * 4_096, true); // four generations on
   assert.match(breaker.explain(), /^"collector" is open, and nobody told why: /);
 });
+
+Deno.test("a circuit explains itself in whole milliseconds, and takes no time for less than none", () => {
+  const clock = { ms: 0, nowMs: () => clock.ms, wallMs: () => 0 };
+  const { breaker } = circuit({ clock });
+  clock.ms = 10;
+  call(breaker, "xxx");
+  const says = (since: string) => new RegExp(`^"collector" is open since ${since}: `);
+  clock.ms = 21.341166999999999;
+  assert.match(breaker.explain(), says("11 ms"));
+  clock.ms = 4; // backwards
+  assert.match(breaker.explain(), says("0 ms"));
+});
