@@ -16,7 +16,7 @@ import { bytesOf, checkSnapshot, type CircuitSnapshot, restoreFrom, snapshotOf }
 import { type CircuitTape, tapeOf } from "./breaker_tape.ts";
 import { type CircuitTransition, TransitionListeners, transitionsOf } from "./breaker_transitions.ts";
 import { BurstClock, REFUSALS_OF_ONE_TIME, SUCCESSES_OF_ONE_TIME } from "./burst_clock.ts";
-import { type CircuitState, type Outcome, type Recorded, STATES } from "./circuit.ts";
+import { type CircuitState, type Outcome, outcomeNumber, type Recorded, STATES } from "./circuit.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { type Core, FIRST_GENERATION, makePlace, writeName, writeOrigin } from "./loader.ts";
 
@@ -38,10 +38,8 @@ const NEEDS_TIME_UNMARKED = 3;
 const TOLD_FLAG = 8;
 const ANSWER_MASK = 7;
 const NEEDS_COARSE_TIME = -3;
-const THROTTLED = 3;
 const NOT_READ_MS = -1;
 
-const OUTCOMES = { success: 0, failure: 1, ignored: 2 } as const;
 const RECORDED = ["applied", "stale", "duplicate"] as const;
 
 // How calls are timed: for slow calls and the tape exactly, for a time window just well enough.
@@ -108,9 +106,9 @@ export class CircuitBreaker {
       ({ name: this.name, clock: this.#clock, originMs: this.#originMs } = options);
       ({ core: this.#core, memory: this.#memory, base: this.#base } = options.place);
     } else {
-      this.#clock = options.clock ?? systemClock;
+      const { tapeSize, clock, ...settings } = checkOptions(options);
+      this.#clock = clock;
       this.name = options.name ?? "circuit";
-      const { tapeSize, ...settings } = checkOptions(options);
       this.#runner = new Runner("create circuit breaker", this, options);
       const place = makePlace(tapeSize);
       ({ core: this.#core, memory: this.#memory, base: this.#base } = place);
@@ -146,7 +144,7 @@ export class CircuitBreaker {
     which: CircuitBreakerHandle | string,
     options: { readonly clock?: Clock } & OutcomePredicates = {},
   ): CircuitBreaker {
-    return new CircuitBreaker(joiningBy(which, options.clock ?? systemClock, options));
+    return new CircuitBreaker(joiningBy(which, options));
   }
 
   /** Asks to make a call. A number that is not negative is the permit to make it; a negative one is a refusal. */
@@ -161,6 +159,8 @@ export class CircuitBreaker {
 
   /**
    * Says what became of the call that a permit was given for. Every permit is to be recorded once, whatever happens.
+   *
+   * @throws {TypeError} When it is no outcome. Nothing is recorded then.
    */
   record(permit: number, outcome: Outcome): Recorded {
     if (outcome !== "success" || this.#timing === EXACTLY) return this.#record(permit, outcome, 0);
@@ -259,7 +259,9 @@ export class CircuitBreaker {
    */
   reconfigure(changes: CircuitBreakerNumbers): void {
     const before = readNumbers(this.#core, this.#base);
-    writeNumbers(this.#core, this.#base, changed("reconfigure circuit breaker", before, changes));
+    const numbers = changed("reconfigure circuit breaker", before, changes);
+    if (this.#attachment === DETACHED) return;
+    writeNumbers(this.#core, this.#base, numbers, before);
     this.#core.applySettings(this.#base, before.timeWindowMs, this.#nowMs());
     this.#timing = NOT_AT_ALL;
   }
@@ -366,7 +368,7 @@ export class CircuitBreaker {
 
   /** `progress` is how far the core came with it already. */
   #record(permit: number, outcome: Outcome, progress: number): Recorded {
-    const code = typeof outcome === "object" ? THROTTLED : OUTCOMES[outcome];
+    const code = outcomeNumber(outcome);
     const throttledMs = typeof outcome === "object" ? outcome.throttledMs : 0;
     const [core, base, attachment] = [this.#core, this.#base, this.#attachment];
     const time = progress > 0 || this.#timing === EXACTLY ? this.#nowMs() : NOT_READ_MS;

@@ -1,5 +1,6 @@
 import type { OutcomePredicates } from "./breaker_run.ts";
-import type { Clock } from "./clock.ts";
+import { checkClock, type Clock } from "./clock.ts";
+import { checkObject, describe } from "./limits.ts";
 import { CORE_ABI_VERSION, knownPlaces, loadCore, type Place, readOrigin } from "./loader.ts";
 
 /** What a worker needs to share a breaker. Read it when it is posted, for it carries the time. */
@@ -83,11 +84,16 @@ export const NOBODY = 0;
 /**
  * What it takes to join the breaker of a handle or a name.
  *
- * @throws {TypeError} When it is not the handle of a breaker, or its memory does not hold one.
+ * @throws {TypeError} When it is not the handle of a breaker, its memory does not hold one, or the clock is none.
  * @throws {Error} When this thread knows none, or more than one, of that name.
  */
-export function joiningBy(which: CircuitBreakerHandle | string, clock: Clock, predicates: OutcomePredicates): Joining {
-  return typeof which === "string" ? joiningNamed(which, clock, predicates) : joiningTo(which, clock, predicates);
+export function joiningBy(
+  which: CircuitBreakerHandle | string,
+  options: { readonly clock?: Clock } & OutcomePredicates,
+): Joining {
+  checkObject("attach circuit breaker", "options", options);
+  const clock = checkClock("attach circuit breaker", options.clock);
+  return typeof which === "string" ? joiningNamed(which, clock, options) : joiningTo(which, clock, options);
 }
 
 function joiningTo(handle: CircuitBreakerHandle, clock: Clock, predicates: OutcomePredicates): Joining {
@@ -131,23 +137,23 @@ const makerBehindMs = new WeakMap<WebAssembly.Memory, number>();
 function problemOf(handle: unknown): string | undefined {
   if (typeof handle !== "object" || handle === null) return "the handle is not an object";
   const { kind, abiVersion, name, memory, base, originMs, wallAheadMs, owner } = handle as Record<string, unknown>;
-  if (kind !== "circuit-breaker") return `the handle's "kind" must be "circuit-breaker", received ${String(kind)}`;
+  if (kind !== "circuit-breaker") return `the handle's "kind" must be "circuit-breaker", received ${describe(kind)}`;
   if (abiVersion !== CORE_ABI_VERSION) {
-    return `the handle's "abiVersion" must be ${CORE_ABI_VERSION}, received ${String(abiVersion)}`;
+    return `the handle's "abiVersion" must be ${CORE_ABI_VERSION}, received ${describe(abiVersion)}`;
   }
   if (typeof name !== "string") return 'the handle\'s "name" must be a string';
   if (!(memory instanceof WebAssembly.Memory) || !(memory.buffer instanceof SharedArrayBuffer)) {
     return 'the handle\'s "memory" must be a shared WebAssembly.Memory';
   }
   if (!Number.isInteger(base) || (base as number) < 0 || (base as number) >= memory.buffer.byteLength) {
-    return `the handle's "base" must be an address in its memory, received ${String(base)}`;
+    return `the handle's "base" must be an address in its memory, received ${describe(base)}`;
   }
-  if (!Number.isFinite(originMs)) return `the handle's "originMs" must be a number, received ${String(originMs)}`;
+  if (!Number.isFinite(originMs)) return `the handle's "originMs" must be a number, received ${describe(originMs)}`;
   if (!Number.isFinite(wallAheadMs)) {
-    return `the handle's "wallAheadMs" must be a number, received ${String(wallAheadMs)}`;
+    return `the handle's "wallAheadMs" must be a number, received ${describe(wallAheadMs)}`;
   }
   if (owner !== undefined && !(Number.isInteger(owner) && (owner as number) > 0 && (owner as number) < 2 ** 32)) {
-    return `the handle's "owner" must be the number of a lent handle, received ${String(owner)}`;
+    return `the handle's "owner" must be the number of a lent handle, received ${describe(owner)}`;
   }
   return undefined;
 }

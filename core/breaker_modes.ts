@@ -1,3 +1,5 @@
+import { describe } from "./limits.ts";
+
 /**
  * What an operator wants of a circuit, whatever its calls come to.
  *
@@ -28,8 +30,7 @@ export const MODES = [
 export function checkMode(action: string, mode: unknown): number {
   const number = MODES.indexOf(mode as CircuitMode);
   if (number >= 0) return number;
-  const received = typeof mode === "string" ? JSON.stringify(mode) : String(mode);
-  throw new TypeError(`Cannot ${action}: "mode" must be one of ${MODES.join(", ")}, received ${received}`);
+  throw new TypeError(`Cannot ${action}: "mode" must be one of ${MODES.join(", ")}, received ${describe(mode)}`);
 }
 
 /**

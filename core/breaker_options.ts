@@ -1,7 +1,7 @@
 import { checkMode, type CircuitMode } from "./breaker_modes.ts";
 import type { OutcomePredicates } from "./breaker_run.ts";
-import { type Clock, systemClock } from "./clock.ts";
-import { type Limit, withinLimits } from "./limits.ts";
+import { checkClock, type Clock } from "./clock.ts";
+import { checkObject, type Limit, withinLimits } from "./limits.ts";
 import type { Core } from "./loader.ts";
 import { freshSeed } from "./seed.ts";
 
@@ -91,7 +91,11 @@ export interface CircuitBreakerOptions extends CircuitBreakerNumbers, OutcomePre
 export type CheckedNumbers = Readonly<Record<keyof CircuitBreakerNumbers, number>>;
 
 /** The options that are numbers, all known, 0 for what is off. */
-export type CheckedOptions = CheckedNumbers & { readonly seed: number; readonly tapeSize: number };
+export type CheckedOptions = CheckedNumbers & {
+  readonly seed: number;
+  readonly tapeSize: number;
+  readonly clock: Clock;
+};
 
 /** The longest wait, window or call that an option can name. */
 export const DAY_MS = 86_400_000;
@@ -152,6 +156,8 @@ const COUNT_WINDOW_DEFAULT = 100;
  * @throws {RangeError} When a number or the name's length is out of its range.
  */
 export function checkOptions(options: CircuitBreakerOptions): CheckedOptions {
+  checkObject("create circuit breaker", "options", options);
+  const clock = checkClock("create circuit breaker", options.clock);
   if (options.name !== undefined && typeof options.name !== "string") {
     throw new TypeError(`Cannot create circuit breaker: "name" must be a string, received ${typeof options.name}`);
   }
@@ -165,8 +171,9 @@ export function checkOptions(options: CircuitBreakerOptions): CheckedOptions {
   const { seed, tapeSize } = withinLimits<"seed" | "tapeSize">("create circuit breaker", options, LIMITS_ONCE);
   return {
     ...checkNumbers("create circuit breaker", options),
-    seed: options.seed === undefined ? freshSeed(options.clock ?? systemClock) : seed,
+    seed: options.seed === undefined ? freshSeed(clock) : seed,
     tapeSize,
+    clock,
   };
 }
 
@@ -226,6 +233,7 @@ function derived(options: CircuitBreakerNumbers, checked: CheckedNumbers) {
  * @throws {RangeError} When a number is out of its range.
  */
 export function changed(action: string, numbers: CheckedNumbers, changes: CircuitBreakerNumbers): CheckedNumbers {
+  checkObject(action, "options", changes);
   for (const name of Object.keys(changes)) {
     if (!SETTINGS.includes(name as keyof CircuitBreakerNumbers)) {
       throw new TypeError(`Cannot ${action}: "${name}" cannot be changed, only ${SETTINGS.join(", ")}`);
@@ -239,9 +247,16 @@ export function readNumbers(core: Core, base: number): CheckedNumbers {
   return Object.fromEntries(SETTINGS.map((name, index) => [name, core.setting(base, index)])) as CheckedNumbers;
 }
 
-/** Writes numbers, and the seed if there is one, to the core. */
-export function writeNumbers(core: Core, base: number, numbers: CheckedNumbers & { readonly seed?: number }): void {
-  for (const [index, name] of SETTINGS.entries()) core.setSetting(base, index, numbers[name]);
+/** Writes numbers, and the seed if there is one, to the core: only those that are not as `before`, which others may be changing. */
+export function writeNumbers(
+  core: Core,
+  base: number,
+  numbers: CheckedNumbers & { readonly seed?: number },
+  before?: CheckedNumbers,
+): void {
+  for (const [index, name] of SETTINGS.entries()) {
+    if (numbers[name] !== before?.[name]) core.setSetting(base, index, numbers[name]);
+  }
   if (numbers.seed !== undefined) core.setSetting(base, SETTINGS.length, numbers.seed);
 }
 

@@ -22,6 +22,7 @@ import { crc32 } from "node:zlib";
 import { checkMode, type CircuitMode, MODES } from "./breaker_modes.ts";
 import { COUNT_WINDOW_MAX, DAY_MS, NAME_BYTES_MAX } from "./breaker_options.ts";
 import { STATES } from "./circuit.ts";
+import { describe } from "./limits.ts";
 import type { Core } from "./loader.ts";
 
 /** What a circuit was at some moment: plain data for JSON, `structuredClone` or a file. */
@@ -295,9 +296,4 @@ function check(
 ): asserts isRight {
   if (isRight) return;
   throw new Refusal(`Cannot ${ACTION}: the snapshot's "${field}" must be ${wanted}, received ${describe(received)}`);
-}
-
-function describe(value: unknown): string {
-  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "an array" : "an object";
-  return typeof value === "string" ? JSON.stringify(value) : String(value);
 }

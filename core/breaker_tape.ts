@@ -12,6 +12,7 @@ import {
   SETTINGS,
   TAPE_MAX,
 } from "./breaker_options.ts";
+import { describe } from "./limits.ts";
 import { type Place, tapeWords } from "./loader.ts";
 
 /**
@@ -236,8 +237,7 @@ function entryOf(first: bigint, second: bigint, index: number): TapeEntry {
 }
 
 function mistake(what: string, wanted: string, received: unknown): TypeError {
-  const shown = typeof received === "string" ? JSON.stringify(received) : String(received);
-  return new TypeError(`Cannot ${ACTION}: ${what} must be ${wanted}, received ${shown}`);
+  return new TypeError(`Cannot ${ACTION}: ${what} must be ${wanted}, received ${describe(received)}`);
 }
 
 function outOfRange(what: string, wanted: string, received: unknown): RangeError {

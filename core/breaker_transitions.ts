@@ -1,6 +1,7 @@
 import { type CircuitMode, MODES } from "./breaker_modes.ts";
 import { type CircuitBreakerNumbers, SETTINGS } from "./breaker_options.ts";
 import { type CircuitState, STATES } from "./circuit.ts";
+import { describe } from "./limits.ts";
 import type { Core } from "./loader.ts";
 
 /** A change of state. */
@@ -81,7 +82,13 @@ export class TransitionListeners {
     return this.#errorCount;
   }
 
+  /** @throws {TypeError} When it is no function. */
   add(listener: (transition: CircuitTransition) => void): () => void {
+    if (typeof listener !== "function") {
+      throw new TypeError(
+        `Cannot listen to circuit breaker: "listener" must be a function, received ${describe(listener)}`,
+      );
+    }
     // Wrapped, so that one function added twice is two listeners, and removing one of them leaves the other.
     const entry = (transition: CircuitTransition) => listener(transition);
     this.#listeners = [...this.#listeners, entry];

@@ -29,7 +29,7 @@ export function withinLimits<Name extends string>(
     }
     const wanted = `"${name}" must be ${limit.integer ? "an integer" : "a number"} from ${limit.min} to ${limit.max}`;
     if (typeof value !== "number") {
-      throw new TypeError(`Cannot ${action}: ${wanted}, received ${describe(value)}`);
+      throw new TypeError(`Cannot ${action}: ${wanted}, received ${describeTyped(value)}`);
     }
     // NaN fails every comparison, so the range is asked for rather than its opposite.
     const inRange = value >= limit.min && value <= limit.max;
@@ -41,6 +41,25 @@ export function withinLimits<Name extends string>(
   return checked;
 }
 
-function describe(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value) : `${typeof value} ${String(value)}`;
+/**
+ * Checks that what a caller gives is an object, as far as a wrong one would be taken for an empty one.
+ *
+ * @throws {TypeError} When it is none.
+ */
+export function checkObject(action: string, name: string, value: unknown): void {
+  if (typeof value === "object" && value !== null) return;
+  throw new TypeError(`Cannot ${action}: "${name}" must be an object, received ${describe(value)}`);
+}
+
+/** What came instead of what was asked for. An object is not asked how it looks: it might throw. */
+export function describe(value: unknown): string {
+  if (typeof value === "function") return "a function";
+  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "an array" : "an object";
+  return typeof value === "string" ? JSON.stringify(value) : String(value);
+}
+
+/** The same with the type, without which a number's look-alikes might be taken for one. */
+function describeTyped(value: unknown): string {
+  const needsType = value === null || !["string", "object", "function"].includes(typeof value);
+  return needsType ? `${typeof value} ${String(value)}` : describe(value);
 }

@@ -269,7 +269,7 @@ for (const mode of ["auto", "disabled", "metrics_only", "forced_open", "forced_c
   });
 }
 
-for (const [mode, shown] of [["open", '"open"'], ["", '""'], [null, "null"], [1, "1"], [{}, "[object Object]"]]) {
+for (const [mode, shown] of [["open", '"open"'], ["", '""'], [null, "null"], [1, "1"], [{}, "an object"]]) {
   Deno.test(`a mode is refused that is ${shown}`, () => {
     const says = `"mode" must be one of auto, disabled, metrics_only, forced_open, forced_closed, received ${shown}`;
     assert.throws(() => new CircuitBreaker({ mode: mode as "auto" }), {
@@ -284,3 +284,26 @@ for (const [mode, shown] of [["open", '"open"'], ["", '""'], [null, "null"], [1,
     assert.equal(breaker.mode, "metrics_only");
   });
 }
+
+Deno.test("two threads that change different numbers at once both have their way", () => {
+  const breaker = new CircuitBreaker();
+  const other = CircuitBreaker.attach(breaker.handle);
+  breaker.reconfigure({
+    // Read after the numbers that stand and before new ones are written: there the other thread comes in between.
+    get cooldownMs() {
+      other.reconfigure({ failureThreshold: 9 });
+      return 5_000;
+    },
+  });
+  const { failureThreshold, cooldownMs } = breaker.options;
+  assert.deepEqual({ failureThreshold, cooldownMs }, { failureThreshold: 9, cooldownMs: 5_000 });
+});
+
+Deno.test("who is detached changes no numbers, and hears of a wrong one", () => {
+  const breaker = new CircuitBreaker();
+  const other = CircuitBreaker.attach(breaker.handle);
+  breaker.detach();
+  breaker.reconfigure({ failureThreshold: 9 });
+  assert.equal(other.options.failureThreshold, 3);
+  assert.throws(() => breaker.reconfigure({ failureThreshold: 0 }), RangeError);
+});
