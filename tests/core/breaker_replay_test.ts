@@ -80,6 +80,19 @@ Deno.test("a tape that was saved with a report is a test: the outage comes to th
   assert.ok(permitted > replay.permitted && refused < replay.refused, "what if it had tried again more often");
 });
 
+Deno.test("a call that is out while another attachment makes thousands ends as it did, also in a what-if", () => {
+  const live = new Live({ failureThreshold: 2, probeEveryNth: 0, countWindowSize: 1_000, tapeSize: LONG });
+  const success: Step = { does: "call", by: 1, outcome: "success", tookMs: 1 };
+  live.run([{ does: "attach" }, { does: "acquire", by: 0 }, { does: "acquire", by: 0 }]);
+  live.run(Array.from({ length: 3_000 }, () => success));
+  for (const call of [0, 1]) live.run([{ does: "record", by: 0, call: call + 3_000, outcome: "failure" }]);
+  assert.deepEqual(live.transitions.map(({ atMs, to }) => [atMs, to]), [[3_000, "open"]]);
+  const { transitions, isExact } = replayTape(live.tape);
+  assert.deepEqual([transitions, isExact], [live.transitions, true]);
+  const whatIf = replayTape(live.tape, { failureThreshold: 1 });
+  assert.deepEqual([whatIf.transitions, whatIf.isExact], [[{ ...live.transitions[0], reason: "a failure" }], true]);
+});
+
 /** Two failures open it, what is refused meanwhile is not known, and a probe closes it. */
 function outage(): CircuitTape {
   const live = new Live({ failureThreshold: 2, probeEveryNth: 0, cooldownMs: 1_000, cooldownJitter: 0, tapeSize: 50 });
@@ -111,6 +124,29 @@ Deno.test("what an assumed call takes, it takes: it ends when its time has come"
   const { transitions, permitted, refused, assumed } = replayTape(live.tape, { failureThreshold: 2 });
   assert.deepEqual(transitions.map(({ atMs, to }) => [atMs, to]), [[70, "open"]]);
   assert.deepEqual([permitted, refused, assumed], [3, 1, 2]);
+});
+
+Deno.test("assumed calls and those of the tape end in the order of their times, the last one at the end of the tape", () => {
+  const live = new Live({ failureThreshold: 1, probeEveryNth: 0, cooldownMs: 1_000, cooldownJitter: 0, tapeSize: 50 });
+  live.run([{ does: "acquire", by: 0 }, { does: "wait", ms: 10 }]);
+  live.run([{ does: "call", by: 0, outcome: "failure", tookMs: 20 }, { does: "wait", ms: 10 }, {
+    does: "acquire",
+    by: 0,
+  }]);
+  // The call that was refused at 40 ms is assumed to fail at 60 ms, before the first one succeeds.
+  live.run([{ does: "wait", ms: 35 }, { does: "record", by: 0, call: 1, outcome: "success" }]);
+  live.run([{ does: "wait", ms: 5 }, { does: "acquire", by: 0 }]);
+  const { transitions } = replayTape(live.tape, { failureThreshold: 2 });
+  assert.deepEqual(transitions.map(({ atMs, to }) => [atMs, to]), [[60, "open"]]);
+
+  const short = new Live({ failureThreshold: 1, probeEveryNth: 0, tapeSize: 50 });
+  short.run([{ does: "call", by: 0, outcome: "failure", tookMs: 0 }, { does: "wait", ms: 5 }, {
+    does: "acquire",
+    by: 0,
+  }]);
+  const end = replayTape(short.tape, { failureThreshold: 2 });
+  assert.deepEqual(end.transitions.map(({ atMs, to }) => [atMs, to]), [[5, "open"]]);
+  assert.match(end.explanation, /is open since 0 ms/);
 });
 
 Deno.test("where no call ended, an assumed one says nothing", () => {
@@ -159,16 +195,56 @@ Deno.test("a tape is played from where the circuit closed after it was cut, in t
   const words = new BigUint64Array(memory.buffer, base);
   words[0]! += 600_000n << 29n;
   words[16] = words[17] = 600_000n << 44n;
+  live.run([{ does: "mode", by: 0, mode: "metrics_only" }, call("failure"), call("failure")]);
+  live.run([{ does: "wait", ms: 1_300 }, call("success")]); // it closed before it was cut, too
   live.run([call("failure"), { does: "reconfigure", by: 0, changes: { cooldownMs: 500 } }, call("failure")]);
   const before = live.transitions.length;
   assert.equal(replayTape(live.tape).isExact, false);
   live.run([{ does: "wait", ms: 600 }, call("success")]);
   const last = live.transitions.length;
   assert.ok(last > before && live.transitions.at(-1)!.generation > 2 ** 19);
+  live.run(Array.from({ length: 36 }, () => call("success"))); // the mode was set before what the tape still has
   live.run([call("failure"), call("failure"), call("ignored"), { does: "wait", ms: 700 }, call("failure")]);
   const { transitions, state, isExact } = replayTape(live.tape);
   assert.deepEqual(transitions, live.transitions.slice(last));
   assert.deepEqual([transitions.length, state, isExact], [3, "open", true]);
+});
+
+Deno.test("a tape is played from where the circuit was forced closed, when that is the last time that it closed", () => {
+  const live = new Live({ failureThreshold: 2, probeEveryNth: 0, tapeSize: 6 });
+  const fail: Step = { does: "call", by: 0, outcome: "failure", tookMs: 1 };
+  live.run([fail, fail, fail, { does: "mode", by: 0, mode: "forced_closed" }, fail, fail, fail]);
+  live.run([{ does: "mode", by: 0, mode: "disabled" }]);
+  const { transitions, isExact } = replayTape(live.tape);
+  assert.deepEqual([transitions, isExact], [live.transitions.slice(-1), true]);
+});
+
+Deno.test("threads whose clocks are some milliseconds apart put nothing out of its generation", () => {
+  let nowMs = 0;
+  const clockOf = (aheadMs: number) => ({ nowMs: () => nowMs + aheadMs, wallMs: () => nowMs });
+  const behind = new CircuitBreaker({
+    failureThreshold: 1,
+    probeEveryNth: 0,
+    cooldownMs: 10,
+    tapeSize: 50,
+    clock: clockOf(0),
+  });
+  const ahead = CircuitBreaker.attach({ ...behind.handle, wallAheadMs: -5 }, { clock: clockOf(0) });
+  const transitions: string[] = [];
+  for (const side of [behind, ahead]) side.onTransition(({ reason }) => transitions.push(reason));
+  for (let round = 0; round < 3; round++) {
+    nowMs += 20;
+    behind.record(behind.acquire(), "failure");
+    nowMs += 20;
+    ahead.record(ahead.acquire(), "success");
+    nowMs += 1;
+    const call = behind.acquire(); // by its clock before the circuit closed
+    nowMs += 1;
+    behind.record(call, "ignored");
+  }
+  const replay = replayTape(behind.tape!);
+  assert.deepEqual([replay.transitions.map(({ reason }) => reason), replay.isExact], [transitions, true]);
+  assert.equal(transitions.length, 9);
 });
 
 Deno.test("a replay leaves the breaker of its tape alone, and no breaker behind that is found by its name", () => {

@@ -126,22 +126,23 @@ Deno.test("times, latencies and pauses that do not fit are cut to what does", ()
   assert.equal(replayTape(breaker.tape!).isExact, false);
 });
 
-// On a tape of four places, whose entries 2 to 5 are there: [what was done to it, at which place, to which word, what is left].
+// On a tape of five places, whose entries 2 to 6 are there: [what was done to it, at which place, to which word, what is left].
 const FIRST_LAP = 1n << 43n;
 const SECOND_LAP = 1n << 27n;
 // deno-fmt-ignore
 const TORN: readonly (readonly [string, number, 0 | 1, bigint, readonly number[]])[] = [
-  ["nothing",                                    0, 0, 0n,              [2, 3, 4, 5]],
-  ["the newest is half written",                 1, 1, SECOND_LAP,      [2, 3, 4]],
-  ["a thread that slept wrote over half of one", 1, 0, FIRST_LAP,       [2, 3, 4]],
-  ["the one before it is half written",          0, 1, SECOND_LAP,      [2, 3]],
-  ["one between is of two laps later",           3, 1, 2n * SECOND_LAP, [4, 5]],
-  ["the oldest is half overwritten",             2, 0, FIRST_LAP,       [3, 4, 5]],
+  ["nothing",                                    0, 0, 0n,              [2, 3, 4, 5, 6]],
+  ["the newest is half written",                 1, 1, SECOND_LAP,      [2, 3, 4, 5]],
+  ["a thread that slept wrote over half of one", 1, 0, FIRST_LAP,       [2, 3, 4, 5]],
+  ["the one before it is half written",          0, 1, SECOND_LAP,      [2, 3, 4]],
+  ["one between is of two laps later",           3, 1, 2n * SECOND_LAP, [4, 5, 6]],
+  ["the one in the middle is half overwritten",  4, 0, FIRST_LAP,       [5, 6]],
+  ["the oldest is half overwritten",             2, 0, FIRST_LAP,       [3, 4, 5, 6]],
 ];
 for (const [what, place, word, flip, left] of TORN) {
   Deno.test(`of a tape are read the most entries that are whole and follow each other: ${what}`, () => {
-    const { breaker, time } = circuit({ tapeSize: 4 });
-    for (time.nowMs = 0; time.nowMs < 6; time.nowMs++) breaker.record(breaker.acquire(), "success");
+    const { breaker, time } = circuit({ tapeSize: 5 });
+    for (time.nowMs = 0; time.nowMs < 7; time.nowMs++) breaker.record(breaker.acquire(), "success");
     const words = wordsOf(breaker);
     words[2 * place + word]! ^= flip;
     const { lost, entries } = checkTape(breaker.tape!);
