@@ -227,14 +227,19 @@ export class DiskJournal implements Journal {
     this.#stateFile.touch();
   }
 
-  /** @throws {RangeError} When the cursor is open with another `onFull`. */
+  /**
+   * A cursor that was there before, but is not opened, holds nothing back: open all of them at once, before the first
+   * record is appended or taken.
+   *
+   * @throws {RangeError} When the cursor is open with another `onFull`.
+   */
   cursor(name: string, onFull: OnFull): Cursor {
     return this.#cursors.open(name, onFull, { oldest: this.#oldest, kept: this.#kept, end: this.#writer.end });
   }
 
   /**
-   * Refuses further records, makes everything durable and lets go of the folder. Nothing can be taken any more. Never
-   * rejects; if the disk did not do its part, `health` says so.
+   * Refuses further records, makes everything durable and lets go of the folder. Nothing can be taken any more. Waits for
+   * the disk as long as that takes, and never rejects; if the disk did not do its part, `health` says so.
    */
   close(): Promise<void> {
     return this.#closed ??= this.#close();

@@ -167,6 +167,38 @@ Deno.test("without the state of the stream nothing is lost; without a usable cur
   await mustLoseOnly(blind, [], "without the cursor's slots");
 });
 
+Deno.test("what was discarded before a cursor was made is known by the cursor too, should the state be gone", async () => {
+  const disk = new FakeDisk();
+  const journal = await openJournal(disk);
+  journal.discard(5, "sampled");
+  journal.cursor("a", "reject");
+  await journal.append(recordOf(3));
+  await journal.close();
+  disk.delete(`${STREAM_FOLDER}/stream.slots`);
+  const later = await openJournal(disk);
+  const cursor = later.cursor("a", "reject");
+  assert.equal(later.acceptedItems, 8);
+  assert.deepEqual(cursor.totals.dropped, { no_destination: 5 });
+  assertBalance(later);
+  await later.close();
+});
+
+Deno.test("the last record counts only when it is whole: a torn one was never answered, as far as anybody knows", async () => {
+  const { disk, places } = await backlog();
+  const last = places[places.length - 1];
+  const bytes = disk.content(last.path);
+  disk.damage(last.path, bytes.with(last.to - 1, bytes[last.to - 1] ^ 1));
+  disk.delete(`${STREAM_FOLDER}/stream.slots`);
+  const journal = await openJournal(disk);
+  const cursor = journal.cursor("a", "reject");
+  assert.equal(journal.acceptedItems, itemsOf(places.map(({ id }) => id)) - last.id);
+  assert.equal(drain(cursor).length, RECORD_COUNT - 1);
+  assert.equal(lostItems(cursor), 0);
+  await journal.append(recordOf(12));
+  assert.deepEqual(drain(cursor), [12], "the next one takes its place");
+  await journal.close();
+});
+
 Deno.test("damage that a cursor comes to while the journal is open is counted, kept aside once, and told of once", async () => {
   const disk = new FakeDisk();
   const told: string[] = [];

@@ -104,6 +104,23 @@ Deno.test("after a failed fsync the file is not trusted again: what was not sync
   }
 });
 
+Deno.test("a segment that failed before anything in it was durable is replaced as a whole", async () => {
+  const disk = new FakeDisk();
+  const clock = new FakeClock();
+  const journal = await openJournal(disk, {}, clock);
+  journal.cursor("a", "reject");
+  await appended(journal, 1, 3);
+  let failures = 0;
+  disk.failWith = (operation, path) =>
+    operation === "sync" && path.includes(".segment") && failures++ < 1 ? "EIO" : undefined;
+  await clock.advance(200);
+  assert.equal(failures > 0, true);
+  assert.deepEqual(disk.paths.filter((path) => path.includes(".segment")), [
+    "/data/journal/traces/000000000002.segment",
+  ]);
+  await journal.close();
+});
+
 Deno.test("what was refused because it could not be synced does not come back when the disk is well", async () => {
   const disk = new FakeDisk();
   const clock = new FakeClock();
