@@ -294,7 +294,7 @@ export class CircuitBreaker {
 
   /**
    * What the circuit is, why, and what comes next, in one sentence with the numbers behind its last change: for people.
-   * `"collector" is open since 2.3 s: 3 consecutive failures reached failureThreshold 3; the next probe may pass in 27.7 s`
+   * `"collector" has been open for 2.3 s: 3 consecutive failures reached failureThreshold 3; the next probe may pass in 27.7 s`
    */
   explain(): string {
     return explanationOf(this.#core, this.#base, this.name, this.#nowMs());

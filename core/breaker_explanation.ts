@@ -12,7 +12,7 @@ import type { Core } from "./loader.ts";
 export function explanationOf(core: Core, base: number, name: string, nowMs: number): string {
   for (;;) {
     const generation = core.generation(base);
-    const sentence = `${JSON.stringify(name)} is ${new Look(core, base, nowMs).predicate()}`;
+    const sentence = `${JSON.stringify(name)} ${new Look(core, base, nowMs).predicate()}`;
     if (core.generation(base) === generation) return sentence;
   }
 }
@@ -73,36 +73,41 @@ class Look {
     const mode = MODES[this.#core.mode(this.#base)]!;
     if (mode === "forced_open" || mode === "disabled") return this.#shut(mode);
     const state = STATES[this.#core.state(this.#base)]!;
-    const is = `${state === "half_open" ? "half-open" : state}${this.#because(state)}`;
+    const is = this.#because(state, state === "half_open" ? "half-open" : state);
     if (mode === "forced_closed") return `${is}; nothing opens it while it is forced closed`;
     const next = state === "closed" ? this.#watching() : state === "open" ? this.#waiting() : this.#probing();
     return `${is}; ${next}${mode === "metrics_only" ? "; meanwhile every call passes, the mode is metrics_only" : ""}`;
   }
 
-  #because(state: CircuitState): string {
+  #because(state: CircuitState, what: string): string {
     const last = this.#last;
-    if (last === undefined && state === "closed") return " and never opened";
-    if (last?.to !== state) return ", and nobody told why: the thread that changed it may have ended before it could";
+    if (last === undefined && state === "closed") return `is ${what} and never opened`;
+    if (last?.to !== state) {
+      return `is ${what}, and nobody told why: the thread that changed it may have ended before it could`;
+    }
     // Nobody holds it open any more, or this would not be asked.
     const isOver = last.reason === MODE_CHANGED && state === "open";
-    return ` since ${duration(this.#nowMs - last.atMs)}: ${this.#why(last)}${isOver ? ", and not any more" : ""}`;
+    return `${this.#been(what, last)}: ${this.#why(last)}${isOver ? ", and not any more" : ""}`;
   }
 
   /** Of a circuit that lets nothing pass. When it was open before, only the mode changed, which is not told. */
   #shut(mode: "forced_open" | "disabled"): string {
     const last = this.#last;
     const isItself = last?.reason === RESTORED || (last?.reason === MODE_CHANGED && MODES[last.first] === mode);
-    const since = isItself ? ` since ${duration(this.#nowMs - last.atMs)}` : "";
+    const been = (what: string) => isItself ? this.#been(what, last) : `is ${what}`;
     const before = last?.to === "open" && last.reason < MODE_CHANGED ? `, and was open before: ${this.#why(last)}` : "";
     const holds = this.#core.holds(this.#base);
     if (holds === 0) {
-      const is = mode === "disabled" ? mode : "forced open";
-      return `${is}${since}${before}; nothing passes until another mode is set`;
+      return `${been(mode === "disabled" ? mode : "forced open")}${before}; nothing passes until another mode is set`;
     }
     const chosen = MODES[this.#core.chosenMode(this.#base)]!;
     const also = chosen === "forced_open" || chosen === "disabled" ? " and another mode is set" : "";
     const until = holds === 1 ? "it is released" : "they are released";
-    return `held open${since} by ${count(holds, "hold")}${before}; nothing passes until ${until}${also}`;
+    return `${been("held open")} by ${count(holds, "hold")}${before}; nothing passes until ${until}${also}`;
+  }
+
+  #been(what: string, { atMs }: Change): string {
+    return `has been ${what} for ${duration(this.#nowMs - atMs)}`;
   }
 
   /** How far a closed circuit is from opening. */

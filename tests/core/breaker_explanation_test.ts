@@ -61,7 +61,7 @@ const EXPLANATIONS: readonly (readonly [says: string, after: Doing, options?: Ci
     { countWindowSize: 10, timeWindowMs: 1_000, slowCallMs: 100 },
   ],
   [
-    '"collector" is closed since 1.5 s: probe succeeded, successThreshold is 1; ' +
+    '"collector" has been closed for 1.5 s: probe succeeded, successThreshold is 1; ' +
     "1 consecutive failure of failureThreshold 3",
     async (breaker, clock) => {
       call(breaker, "xxx");
@@ -73,7 +73,7 @@ const EXPLANATIONS: readonly (readonly [says: string, after: Doing, options?: Ci
 
   // open
   [
-    '"collector" is open since 2.3 s: 3 consecutive failures reached failureThreshold 3; ' +
+    '"collector" has been open for 2.3 s: 3 consecutive failures reached failureThreshold 3; ' +
     "the next probe may pass in 27.7 s",
     async (breaker, clock) => {
       call(breaker, "xxx");
@@ -81,31 +81,31 @@ const EXPLANATIONS: readonly (readonly [says: string, after: Doing, options?: Ci
     },
   ],
   [
-    '"collector" is open since 0 ms: a failure reached failureThreshold 1; the next probe may pass in 999 ms',
+    '"collector" has been open for 0 ms: a failure reached failureThreshold 1; the next probe may pass in 999 ms',
     (breaker) => call(breaker, "x"),
     { failureThreshold: 1, cooldownMs: 999 },
   ],
   [
-    '"collector" is open since 0 ms: 3 consecutive failures, failureThreshold is 5; the next probe may pass in 30 s',
+    '"collector" has been open for 0 ms: 3 consecutive failures, failureThreshold is 5; the next probe may pass in 30 s',
     (breaker) => {
       call(breaker, "xxx");
       breaker.reconfigure({ failureThreshold: 5 });
     },
   ],
   [
-    '"collector" is open since 30 s: 3 consecutive failures reached failureThreshold 3; the next call may probe',
+    '"collector" has been open for 30 s: 3 consecutive failures reached failureThreshold 3; the next call may probe',
     async (breaker, clock) => {
       call(breaker, "xxx");
       await clock.advance(30_000);
     },
   ],
   [
-    '"collector" is open since 0 ms: 3 consecutive failures reached failureThreshold 3; the next call may probe',
+    '"collector" has been open for 0 ms: 3 consecutive failures reached failureThreshold 3; the next call may probe',
     (breaker) => call(breaker, "xxx"),
     { probeEveryNth: 10 },
   ],
   [
-    '"collector" is open since 400 ms: probe failed; ' +
+    '"collector" has been open for 400 ms: probe failed; ' +
     "the next probe may pass in 29.6 s, or earlier at attempt 10 (the next is 3)",
     async (breaker, clock) => {
       call(breaker, "xxxx");
@@ -115,19 +115,19 @@ const EXPLANATIONS: readonly (readonly [says: string, after: Doing, options?: Ci
     { probeEveryNth: 10 },
   ],
   [
-    '"collector" is open since 0 ms: 6 of the last 10 calls failed, 60 %, failureRatio is 60 %; ' +
+    '"collector" has been open for 0 ms: 6 of the last 10 calls failed, 60 %, failureRatio is 60 %; ' +
     "the next probe may pass in 30 s",
     (breaker) => call(breaker, "ooooxxxxxx"),
     { failureThreshold: 4_095, countWindowSize: 10, failureRatio: 0.6 },
   ],
   [
-    '"collector" is open since 0 ms: 3 of 4 calls failed within 60000 ms, 75 %, failureRatio is 50 %; ' +
+    '"collector" has been open for 0 ms: 3 of 4 calls failed within 60000 ms, 75 %, failureRatio is 50 %; ' +
     "the next probe may pass in 30 s",
     (breaker) => call(breaker, "oxxx"),
     { ...WINDOWS, timeWindowMs: 60_000 },
   ],
   [
-    '"collector" is open since 0 ms: 2 of the last 4 calls took 100 ms or longer, 50 %, slowCallRatio is 50 %; ' +
+    '"collector" has been open for 0 ms: 2 of the last 4 calls took 100 ms or longer, 50 %, slowCallRatio is 50 %; ' +
     "the next probe may pass in 30 s",
     async (breaker, clock) => {
       call(breaker, "oo");
@@ -137,7 +137,7 @@ const EXPLANATIONS: readonly (readonly [says: string, after: Doing, options?: Ci
     { ...WINDOWS, slowCallMs: 100 },
   ],
   [
-    '"collector" is open since 0 ms: 2 of 4 calls within 60000 ms took 100 ms or longer, 50 %, slowCallRatio is 50 %; ' +
+    '"collector" has been open for 0 ms: 2 of 4 calls within 60000 ms took 100 ms or longer, 50 %, slowCallRatio is 50 %; ' +
     "the next probe may pass in 30 s",
     async (breaker, clock) => {
       call(breaker, "oo");
@@ -147,14 +147,14 @@ const EXPLANATIONS: readonly (readonly [says: string, after: Doing, options?: Ci
     { ...WINDOWS, timeWindowMs: 60_000, slowCallMs: 100 },
   ],
   [
-    '"collector" is open since 5 s: throttled for 300000 ms, throttleMaxMs is 300000; the next probe may pass in 295 s',
+    '"collector" has been open for 5 s: throttled for 300000 ms, throttleMaxMs is 300000; the next probe may pass in 295 s',
     async (breaker, clock) => {
       breaker.record(breaker.acquire(), { throttledMs: 999_999 });
       await clock.advance(5_000);
     },
   ],
   [
-    '"collector" is open since 0 ms: 3 consecutive failures reached failureThreshold 3; ' +
+    '"collector" has been open for 0 ms: 3 consecutive failures reached failureThreshold 3; ' +
     "a pause that the backend asked for ends in 5 s, the next probe may pass in 30 s",
     (breaker) => {
       const late = breaker.acquire();
@@ -163,7 +163,7 @@ const EXPLANATIONS: readonly (readonly [says: string, after: Doing, options?: Ci
     },
   ],
   [
-    '"collector" is open since 0 ms: probe took 100 ms, slowCallMs is 100; the next probe may pass in 60 s',
+    '"collector" has been open for 0 ms: probe took 100 ms, slowCallMs is 100; the next probe may pass in 60 s',
     async (breaker, clock) => {
       call(breaker, "xxx");
       await clock.advance(30_000);
@@ -172,7 +172,7 @@ const EXPLANATIONS: readonly (readonly [says: string, after: Doing, options?: Ci
     { slowCallMs: 100 },
   ],
   [
-    '"collector" is open since 3 s: forced open, and not any more; the next call may probe',
+    '"collector" has been open for 3 s: forced open, and not any more; the next call may probe',
     async (breaker, clock) => {
       call(breaker, "xxx");
       await clock.advance(30_000);
@@ -183,7 +183,7 @@ const EXPLANATIONS: readonly (readonly [says: string, after: Doing, options?: Ci
     },
   ],
   [
-    '"collector" is open since 1 s: restored; the next probe may pass in 29 s',
+    '"collector" has been open for 1 s: restored; the next probe may pass in 29 s',
     async (breaker, clock) => {
       const closed = breaker.snapshot();
       call(breaker, "xxx");
@@ -196,7 +196,7 @@ const EXPLANATIONS: readonly (readonly [says: string, after: Doing, options?: Ci
 
   // half-open
   [
-    '"collector" is half-open since 500 ms: cooldown ended; waits for the probe, for 19.5 s at most',
+    '"collector" has been half-open for 500 ms: cooldown ended; waits for the probe, for 19.5 s at most',
     async (breaker, clock) => {
       call(breaker, "xxx");
       await clock.advance(30_000);
@@ -205,19 +205,19 @@ const EXPLANATIONS: readonly (readonly [says: string, after: Doing, options?: Ci
     },
   ],
   [
-    '"collector" is half-open since 0 ms: attempt 2 may probe, probeEveryNth is 2; ' +
+    '"collector" has been half-open for 0 ms: attempt 2 may probe, probeEveryNth is 2; ' +
     "1 of probeConcurrency 2 under way, the next call may probe",
     (breaker) => call(breaker, "xxxx.."),
     { probeEveryNth: 2, probeConcurrency: 2 },
   ],
   [
-    '"collector" is half-open since 0 ms: attempt 0 may probe, probeEveryNth is 1; waits for its 2 probes, ' +
+    '"collector" has been half-open for 0 ms: attempt 0 may probe, probeEveryNth is 1; waits for its 2 probes, ' +
     "for 20 s at most",
     (breaker) => call(breaker, "xxx..."),
     { probeEveryNth: 1, probeConcurrency: 2 },
   ],
   [
-    '"collector" is half-open since 0 ms: attempt 0 may probe, probeEveryNth is 1; the next call may probe',
+    '"collector" has been half-open for 0 ms: attempt 0 may probe, probeEveryNth is 1; the next call may probe',
     (breaker) => {
       call(breaker, "xxx");
       breaker.record(breaker.acquire(), "ignored");
@@ -225,7 +225,7 @@ const EXPLANATIONS: readonly (readonly [says: string, after: Doing, options?: Ci
     { probeEveryNth: 1 },
   ],
   [
-    '"collector" is half-open since 0 ms: attempt 0 may probe, probeEveryNth is 1; the next probe may pass in 5 s',
+    '"collector" has been half-open for 0 ms: attempt 0 may probe, probeEveryNth is 1; the next probe may pass in 5 s',
     (breaker) => {
       const late = breaker.acquire();
       call(breaker, "xxx");
@@ -236,7 +236,7 @@ const EXPLANATIONS: readonly (readonly [says: string, after: Doing, options?: Ci
     { probeEveryNth: 1 },
   ],
   [
-    '"collector" is half-open since 0 ms: a lost probe is replaced; waits for the probe, for 20 s at most',
+    '"collector" has been half-open for 0 ms: a lost probe is replaced; waits for the probe, for 20 s at most',
     async (breaker, clock) => {
       call(breaker, "xxx");
       await clock.advance(30_000);
@@ -249,7 +249,7 @@ const EXPLANATIONS: readonly (readonly [says: string, after: Doing, options?: Ci
 
   // by an operator
   [
-    '"collector" is held open since 2 s by 2 holds; nothing passes until they are released',
+    '"collector" has been held open for 2 s by 2 holds; nothing passes until they are released',
     async (breaker, clock) => {
       breaker.forceOpen();
       breaker.forceOpen();
@@ -265,18 +265,18 @@ const EXPLANATIONS: readonly (readonly [says: string, after: Doing, options?: Ci
     },
   ],
   [
-    '"collector" is held open since 0 ms by 1 hold; nothing passes until it is released and another mode is set',
+    '"collector" has been held open for 0 ms by 1 hold; nothing passes until it is released and another mode is set',
     (breaker) => {
       breaker.mode = "forced_open";
       breaker.forceOpen();
     },
   ],
   [
-    '"collector" is forced open since 0 ms; nothing passes until another mode is set',
+    '"collector" has been forced open for 0 ms; nothing passes until another mode is set',
     (breaker) => breaker.mode = "forced_open",
   ],
   [
-    '"collector" is disabled since 1 s; nothing passes until another mode is set',
+    '"collector" has been disabled for 1 s; nothing passes until another mode is set',
     (_breaker, clock) => clock.advance(1_000),
     { mode: "disabled" },
   ],
@@ -288,19 +288,19 @@ const EXPLANATIONS: readonly (readonly [says: string, after: Doing, options?: Ci
     },
   ],
   [
-    '"collector" is closed since 2 s: released; 0 consecutive failures of failureThreshold 3',
+    '"collector" has been closed for 2 s: released; 0 consecutive failures of failureThreshold 3',
     async (breaker, clock) => {
       breaker.forceOpen().release();
       await clock.advance(2_000);
     },
   ],
   [
-    '"collector" is closed since 0 ms: enabled; 0 consecutive failures of failureThreshold 3',
+    '"collector" has been closed for 0 ms: enabled; 0 consecutive failures of failureThreshold 3',
     (breaker) => breaker.mode = "auto",
     { mode: "disabled" },
   ],
   [
-    '"collector" is closed since 0 ms: forced closed; nothing opens it while it is forced closed',
+    '"collector" has been closed for 0 ms: forced closed; nothing opens it while it is forced closed',
     (breaker) => {
       call(breaker, "xxx");
       breaker.mode = "forced_closed";
@@ -312,13 +312,13 @@ const EXPLANATIONS: readonly (readonly [says: string, after: Doing, options?: Ci
     { mode: "forced_closed" },
   ],
   [
-    '"collector" is open since 0 ms: 3 consecutive failures reached failureThreshold 3; ' +
+    '"collector" has been open for 0 ms: 3 consecutive failures reached failureThreshold 3; ' +
     "the next probe may pass in 30 s; meanwhile every call passes, the mode is metrics_only",
     (breaker) => call(breaker, "xxxoo"),
     { mode: "metrics_only" },
   ],
   [
-    '"collector" is half-open since 0 ms: cooldown ended; waits for the probe; ' +
+    '"collector" has been half-open for 0 ms: cooldown ended; waits for the probe; ' +
     "meanwhile every call passes, the mode is metrics_only",
     async (breaker, clock) => {
       call(breaker, "xxx");
@@ -363,7 +363,7 @@ Deno.test("it says that nobody told why, of a circuit whose thread died before i
   const next = "0 consecutive failures of failureThreshold 3";
   assert.equal(breaker.explain(), `"collector" is closed, ${untold}; ${next}`);
   call(breaker, "xxx");
-  assert.match(breaker.explain(), /is open since 0 ms: 3 consecutive failures/, "the next is told again");
+  assert.match(breaker.explain(), /has been open for 0 ms: 3 consecutive failures/, "the next is told again");
 });
 
 Deno.test("it says that nobody told why, of a change whose words are half-written", () => {
@@ -381,7 +381,7 @@ Deno.test("a circuit explains itself in whole milliseconds, and takes no time fo
   const { breaker } = circuit({ clock });
   clock.ms = 10;
   call(breaker, "xxx");
-  const says = (since: string) => new RegExp(`^"collector" is open since ${since}: `);
+  const says = (since: string) => new RegExp(`^"collector" has been open for ${since}: `);
   clock.ms = 21.341166999999999;
   assert.match(breaker.explain(), says("11 ms"));
   clock.ms = 4; // backwards

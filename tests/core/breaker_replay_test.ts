@@ -75,7 +75,7 @@ Deno.test("a tape that was saved with a report is a test: the outage comes to th
   const replay = replayTape(tape);
   assert.deepEqual(replay.transitions, transitions);
   assert.deepEqual([replay.state, replay.isExact, replay.assumed], ["closed", true, 0]);
-  assert.match(replay.explanation, /^"collector" is closed/);
+  assert.match(replay.explanation, /^"collector" has been closed for /);
   const { permitted, refused } = replayTape(tape, { cooldownMs: 1_000, cooldownMaxMs: 1_000, probeEveryNth: 0 });
   assert.ok(permitted > replay.permitted && refused < replay.refused, "what if it had tried again more often");
 });
@@ -146,7 +146,7 @@ Deno.test("assumed calls and those of the tape end in the order of their times, 
   }]);
   const end = replayTape(short.tape, { failureThreshold: 2 });
   assert.deepEqual(end.transitions.map(({ atMs, to }) => [atMs, to]), [[5, "open"]]);
-  assert.match(end.explanation, /is open since 0 ms/);
+  assert.match(end.explanation, /has been open for 0 ms/);
 });
 
 Deno.test("where no call ended, an assumed one says nothing", () => {
