@@ -329,8 +329,9 @@ export class CircuitBreaker {
 
   /**
    * A handle for one worker. When that worker's exit was seen, `reclaim` gives back what it attached by the handle and
-   * releases its holds, which a worker that was terminated cannot do itself. A worker that still runs must not lose its
-   * attachments: call it for no other reason.
+   * releases its holds, which a worker that was terminated cannot do itself. Call it for no other reason: a worker that
+   * still runs must not lose its places. (Deno may tell of the exit before a busy worker has stopped, so another takes
+   * its place only when no other is left.)
    */
   lend(): LentHandle {
     const owner = this.#core.lend(this.#base);

@@ -152,7 +152,7 @@ function problemOf(handle: unknown): string | undefined {
   if (!Number.isFinite(wallAheadMs)) {
     return `the handle's "wallAheadMs" must be a number, received ${describe(wallAheadMs)}`;
   }
-  if (owner !== undefined && !(Number.isInteger(owner) && (owner as number) > 0 && (owner as number) < 2 ** 32)) {
+  if (owner !== undefined && !(Number.isInteger(owner) && (owner as number) > 0 && (owner as number) < 2 ** 32 - 1)) {
     return `the handle's "owner" must be the number of a lent handle, received ${describe(owner)}`;
   }
   return undefined;

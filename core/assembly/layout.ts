@@ -27,7 +27,7 @@
 //   4096  SLOT[256]         one for each attachment:
 //            0  ISSUED      u64       permits given out, of which the low 24 bits are the next ticket
 //            8  counters    u64 x 11  written by the attachment's own thread alone, read by all
-//           96  OWNER       u32       the lent handle that it was attached by; 0 for none
+//           96  OWNER       u32       the lent handle that it was attached by; 0 for none; all ones once it was reclaimed
 //          100  HOLDS       u32       how often it holds the circuit open
 //          104  SEEN        u64 count, f64 ms   successes when last seen, and when that was
 //          128  TOLD        i32       transitions of the last call, and below what they were

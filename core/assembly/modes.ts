@@ -72,7 +72,7 @@ export function letGo(base: usize, attachment: u32, nowMs: f64): void {
 export function detach(base: usize, attachment: u32, nowMs: f64): void {
   if (attachment >= ATTACHMENTS_MAX) return;
   tellNothing(slotOf(base, attachment));
-  giveBack(base, attachment, slotOf(base, attachment), wholeMs(nowMs));
+  giveBack(base, attachment, slotOf(base, attachment), false, wholeMs(nowMs));
 }
 
 /**
@@ -86,20 +86,20 @@ export function reclaim(base: usize, attachment: u32, owner: u32, nowMs: f64): i
   for (let other: u32 = 0; other < atomic.load<u32>(base, HIGHEST); other++) {
     const isClaimed = (atomic.load<u32>(base + CLAIMED + ((other >> 5) << 2)) >> (other & 31) & 1) != 0;
     if (!isClaimed || atomic.load<u32>(slotOf(base, other), OWNER) != owner) continue;
-    giveBack(base, other, slotOf(base, isDetached ? other : attachment), wholeMs(nowMs));
+    giveBack(base, other, slotOf(base, isDetached ? other : attachment), true, wholeMs(nowMs));
     reclaimed++;
   }
   return reclaimed;
 }
 
 /** Gives `attachment` back; `slot` is the caller's, who is told when that opens the way. */
-function giveBack(base: usize, attachment: u32, slot: usize, nowMs: u64): void {
+function giveBack(base: usize, attachment: u32, slot: usize, isReclaimed: bool, nowMs: u64): void {
   const holds = atomic.xchg<u32>(slotOf(base, attachment), 0, HOLDS);
   if (holds > 0) {
     atomic.sub<u32>(base, holds * HOLD_ONE, MODES);
     settle(base, slot, nowMs);
   }
-  release(base, attachment);
+  release(base, attachment, isReclaimed);
 }
 
 /**

@@ -10,17 +10,29 @@ export const FIRST: i32 = 0;
 const UNKNOWN: i32 = 1; // never issued, or too long ago to tell
 export const AGAIN: i32 = 2;
 
+/** In OWNER of a free attachment: it was reclaimed, so its worker may still be at work for a while. */
+export const RECLAIMED: u32 = 0xffffffff;
+
 /** The number of a handle that is lent to a worker. */
 export function lend(base: usize): u32 {
   return atomic.add<u32>(base, 1, OWNERS) + 1;
 }
 
-/** Takes a free attachment for who was lent `owner`; -1 when all are taken. Who joins resets nothing. */
+/**
+ * Takes a free attachment for who was lent `owner`; -1 when all are taken. Who joins resets nothing. One that was reclaimed is taken
+ * only when no other is left: a thread that works on in it would count what the next one counts too.
+ */
 export function claim(base: usize, owner: u32): i32 {
+  const attachment = claimAny(base, owner, false);
+  return attachment >= 0 ? attachment : claimAny(base, owner, true);
+}
+
+function claimAny(base: usize, owner: u32, takesReclaimed: bool): i32 {
   for (let index: u32 = 0; index < ATTACHMENTS_MAX; index++) {
     const word = base + CLAIMED + ((index >> 5) << 2);
     const bit: u32 = 1 << (index & 31);
     if ((atomic.load<u32>(word) & bit) != 0) continue;
+    if (!takesReclaimed && atomic.load<u32>(slotOf(base, index), OWNER) == RECLAIMED) continue;
     if ((atomic.or<u32>(word, bit) & bit) != 0) continue; // another thread was first
     atomic.store<u32>(slotOf(base, index), owner, OWNER);
     let highest = atomic.load<u32>(base, HIGHEST);
@@ -35,10 +47,10 @@ export function claim(base: usize, owner: u32): i32 {
 }
 
 /** Gives an attachment back. Its tickets and counters stay and go on, so calls still out can be recorded. */
-export function release(base: usize, attachment: u32): void {
+export function release(base: usize, attachment: u32, isReclaimed: bool): void {
   if (attachment >= ATTACHMENTS_MAX) return;
   // First, or who claims it next could be taken for the owner's for a moment, and be reclaimed.
-  atomic.store<u32>(slotOf(base, attachment), 0, OWNER);
+  atomic.store<u32>(slotOf(base, attachment), isReclaimed ? RECLAIMED : 0, OWNER);
   atomic.and<u32>(base + CLAIMED + ((attachment >> 5) << 2), ~(1 << (attachment & 31)));
 }
 

@@ -129,6 +129,18 @@ Deno.test("all attachments are lent and taken back a thousand times", () => {
   assert.equal(breaker.counters.failures, 1_000, "what they counted stays");
 });
 
+Deno.test("the place of a worker that may still be at work is taken by another only when no other is left", () => {
+  const breaker = new CircuitBreaker();
+  const placeOf = (attached: CircuitBreaker) => Math.floor(attached.acquire() / 2 ** 24) % 256;
+  const lent = breaker.lend();
+  const reclaimed = placeOf(CircuitBreaker.attach(lent.handle));
+  lent.reclaim();
+  const others = Array.from({ length: 254 }, () => placeOf(CircuitBreaker.attach(breaker.handle)));
+  assert.ok(!others.includes(reclaimed));
+  assert.equal(placeOf(CircuitBreaker.attach(breaker.handle)), reclaimed);
+  assert.throws(() => CircuitBreaker.attach(breaker.handle), /all 256 attachments/);
+});
+
 Deno.test("what others attached and hold is left to them", () => {
   const breaker = new CircuitBreaker();
   const [one, another] = [breaker.lend(), breaker.lend()];
