@@ -3,11 +3,12 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
-import { CircuitBreaker, type CircuitSnapshot, type CircuitTape, type Outcome } from "../../core/breaker.ts";
+import { CircuitBreaker, type CircuitTape, type Outcome } from "../../core/breaker.ts";
 import { type CircuitBreakerNumbers, type CircuitBreakerOptions, SETTINGS } from "../../core/breaker_options.ts";
 import { type ReplayedTransition, replayTape } from "../../core/breaker_replay.ts";
 import { BREAKER_BYTES, loadCore } from "../../core/loader.ts";
 import { options, program, type Step } from "../model/breaker_program.ts";
+import { Live, reconfigured } from "./live_circuit.ts";
 
 /** More than any program of these tests puts on it. */
 const LONG = 4096;
@@ -190,11 +191,7 @@ Deno.test("a tape on which something is not as it was says that it is not exact"
 Deno.test("a tape is played from where the circuit closed after it was cut, in the generation of then, also a late one", () => {
   const live = new Live({ failureThreshold: 2, probeEveryNth: 0, cooldownMs: 1_000, seed: 7, tapeSize: 50 });
   const call = (outcome: Outcome): Step => ({ does: "call", by: 0, outcome, tookMs: 3 });
-  // As after 600 000 changes: generation and the owners of deadline and lease, by assembly/layout.ts.
-  const { memory, base } = live.breaker.handle;
-  const words = new BigUint64Array(memory.buffer, base);
-  words[0]! += 600_000n << 29n;
-  words[16] = words[17] = 600_000n << 44n;
+  live.age(600_000);
   live.run([{ does: "mode", by: 0, mode: "metrics_only" }, call("failure"), call("failure")]);
   live.run([{ does: "wait", ms: 1_300 }, call("success")]); // it closed before it was cut, too
   live.run([call("failure"), { does: "reconfigure", by: 0, changes: { cooldownMs: 500 } }, call("failure")]);
@@ -209,6 +206,34 @@ Deno.test("a tape is played from where the circuit closed after it was cut, in t
   assert.deepEqual(transitions, live.transitions.slice(last));
   assert.deepEqual([transitions.length, state, isExact], [3, "open", true]);
 });
+
+const BY_WINDOW: Partial<CircuitBreakerOptions> = { failureThreshold: 4095, failureRatio: 0.5, minimumCalls: 4 };
+// deno-fmt-ignore
+const LATE: readonly (readonly [string, Partial<CircuitBreakerOptions>, string])[] = [
+  ["a lease",       { probeLeaseMs: 20 },                      "no probe reported within 20 ms"],
+  ["a time window", { ...BY_WINDOW, timeWindowMs: 1_000 },     "2 of 4 calls failed within 1000 ms"],
+];
+for (const [what, settings, reason] of LATE) {
+  Deno.test(`${what} is in a replay what it was, also after more changes than half of what generations count`, () => {
+    const live = new Live({ failureThreshold: 2, probeEveryNth: 0, cooldownMs: 10, tapeSize: 50, ...settings });
+    const call = (outcome: Outcome): Step => ({ does: "call", by: 0, outcome, tookMs: 0 });
+    const wait: Step = { does: "wait", ms: 15 };
+    live.age(600_000);
+    live.run([
+      call("failure"),
+      { does: "reconfigure", by: 0, changes: {} },
+      call({ throttledMs: 1 }),
+      wait,
+      call("success"),
+    ]);
+    const closed = live.transitions.length;
+    for (const outcome of ["success", "failure", "success", "failure", "failure"] as const) live.run([call(outcome)]);
+    live.run([wait, { does: "acquire", by: 0 }, wait, { does: "acquire", by: 0 }, wait, { does: "acquire", by: 0 }]);
+    const { transitions, isExact } = replayTape(live.tape);
+    assert.deepEqual([transitions, isExact], [live.transitions.slice(closed), true]);
+    assert.ok(transitions.some((transition) => transition.reason === reason), JSON.stringify(transitions));
+  });
+}
 
 Deno.test("a tape is played from where the circuit was forced closed, when that is the last time that it closed", () => {
   const live = new Live({ failureThreshold: 2, probeEveryNth: 0, tapeSize: 6 });
@@ -265,124 +290,3 @@ Deno.test("other options are checked, and those that are not named stay", () => 
   );
   assert.deepEqual(replayTape(tape, {}).transitions, replayTape(tape).transitions);
 });
-
-function reconfigured(breaker: CircuitBreaker, changes: CircuitBreakerNumbers): boolean {
-  try {
-    breaker.reconfigure(changes);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** A circuit that programs happen to. */
-class Live {
-  readonly breaker: CircuitBreaker;
-  readonly transitions: ReplayedTransition[] = [];
-  readonly #circuits: CircuitBreaker[];
-  readonly #permits: number[] = [];
-  readonly #recorded = new Set<number>();
-  readonly #snapshots: CircuitSnapshot[] = [];
-  readonly #holds: { release(): void }[] = [];
-  readonly #clock = { nowMs: () => this.#nowMs, wallMs: () => this.#nowMs };
-  #nowMs = 0;
-  #isApart = false;
-
-  constructor({ mode = "auto", ...settings }: CircuitBreakerOptions) {
-    this.breaker = this.#listen(new CircuitBreaker({ ...settings, clock: this.#clock }));
-    this.#circuits = [this.breaker];
-    this.breaker.mode = mode; // now, so that it is heard
-  }
-
-  get tape(): CircuitTape {
-    return JSON.parse(JSON.stringify(this.breaker.tape));
-  }
-
-  run(steps: readonly Step[]): void {
-    for (const step of steps) {
-      this.#do(step);
-      assert.ok(this.breaker.retryAfterMs >= 0 && this.breaker.counters.refused >= 0); // who looks changes nothing
-    }
-  }
-
-  /** Runs a program so that each request and each result has a millisecond of its own, and every call has one result. */
-  runApart(steps: readonly Step[]): void {
-    this.#isApart = true;
-    this.run(steps);
-    for (const permit of this.#permits) this.#record(this.breaker, permit, "success");
-  }
-
-  #do(step: Step): void {
-    const circuit = this.#circuits["by" in step ? step.by % this.#circuits.length : 0]!;
-    switch (step.does) {
-      case "acquire":
-        this.#acquire(circuit);
-        return;
-      case "call": {
-        const permit = this.#acquire(circuit);
-        this.#nowMs += step.tookMs;
-        this.#record(circuit, permit, step.outcome);
-        return;
-      }
-      case "record": {
-        const permit = this.#permits.at(-1 - step.call % Math.max(1, this.#permits.length));
-        if (permit !== undefined) this.#record(circuit, permit, step.outcome);
-        return;
-      }
-      case "wait":
-        this.#nowMs += step.ms;
-        return;
-      case "attach":
-        if (this.#circuits.length > 3) return;
-        this.#circuits.push(this.#listen(CircuitBreaker.attach(this.breaker.handle, { clock: this.#clock })));
-        return;
-      case "detach":
-        if (circuit !== this.breaker) this.#circuits.splice(this.#circuits.indexOf(circuit), 1)[0]!.detach();
-        return;
-      case "mode":
-        circuit.mode = step.mode;
-        return;
-      case "hold":
-        this.#holds.push(circuit.forceOpen());
-        return;
-      case "release":
-        this.#holds[step.hold]?.release();
-        return;
-      case "reconfigure":
-        reconfigured(circuit, step.changes);
-        return;
-      case "snapshot":
-        this.#snapshots.push(circuit.snapshot());
-        return;
-      case "restore": {
-        const snapshot = this.#snapshots[step.snapshot % Math.max(1, this.#snapshots.length)];
-        if (snapshot !== undefined) circuit.restore(snapshot);
-      }
-    }
-  }
-
-  #acquire(circuit: CircuitBreaker): number {
-    this.#tick();
-    const permit = circuit.acquire();
-    if (permit >= 0) this.#permits.push(permit);
-    return permit;
-  }
-
-  #record(circuit: CircuitBreaker, permit: number, outcome: Outcome): void {
-    if (this.#isApart && this.#recorded.has(permit)) return;
-    this.#recorded.add(permit);
-    this.#tick();
-    circuit.record(permit, outcome);
-  }
-
-  #tick(): void {
-    if (this.#isApart) this.#nowMs = Math.floor(this.#nowMs) + 1;
-  }
-
-  #listen(circuit: CircuitBreaker): CircuitBreaker {
-    circuit.onTransition(({ name: _, ...transition }) => {
-      this.transitions.push({ atMs: Math.floor(this.#nowMs), ...transition });
-    });
-    return circuit;
-  }
-}
