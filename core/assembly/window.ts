@@ -86,7 +86,8 @@ function enterCountAnyhow(base: usize, generation: u64, call: u64): void {
     const address = pageAddress(base, number);
     const page = atomic.load<u64>(address);
     const isTurned = page >> PAGE_TAG_SHIFT == tagOf(generation, number);
-    if (!isTurned && isLater(ownerOf(page), generation, GENERATION_MAX)) return; // over since HEAD was read: the page is another's
+    // Over since HEAD was read: then the page may be another's. (Its own generation does not tell: it may be very old.)
+    if (!isTurned && generation != generationOf(atomic.load<u64>(base, WORD))) return;
     const calls = isTurned ? countOf(page) : 0;
     if (calls == PAGE_CALLS) {
       atomic.cmpxchg<u64>(base, head, deadlineWord(generation, number + 1), HEAD);
@@ -169,15 +170,21 @@ export function enterCountCall(base: usize, call: u32): void {
   enterCount(base, generationOf(atomic.load<u64>(base, WORD)), call & (ENTERS_FAILED | ENTERS_SLOW));
 }
 
-/** Empties the count window of the generation that there is. */
+/** Empties the count window, however old what stands there is. */
 export function forgetCountWindow(base: usize): void {
-  const head = atomic.load<u64>(base, HEAD);
-  // No page of the next ones has a number that is looked for from there, until numbers come round: so none is left either.
-  atomic.cmpxchg<u64>(base, head, deadlineWord(ownerOf(head), msOf(head) + PAGES_MASK + 1), HEAD);
+  const generation = generationOf(atomic.load<u64>(base, WORD));
   for (let number: u64 = 0; number <= PAGES_MASK; number++) {
     const page = atomic.load<u64>(pageAddress(base, number));
-    if (pageIsOf(page, ownerOf(head))) atomic.cmpxchg<u64>(pageAddress(base, number), page, 0);
+    if (pageIsOf(page, generation)) atomic.cmpxchg<u64>(pageAddress(base, number), page, 0);
   }
+  setBack(base + HEAD, generation);
+  setBack(base + COUNT_BAD, generation);
+}
+
+/** Lets a word belong to the generation before one, which takes it from there. */
+function setBack(address: usize, generation: u64): void {
+  const seen = atomic.load<u64>(address);
+  atomic.cmpxchg<u64>(address, seen, deadlineWord((generation - 1) & GENERATION_MAX, 0));
 }
 
 /** Enters a call of a closed generation into the time window. */
@@ -263,6 +270,7 @@ export function resizeTimeWindow(base: usize, beforeMs: f64, nowMs: f64): void {
       if (before == seen) break;
     }
   }
+  setBack(base + TIME_BAD, generation);
   enterTimeCounts(base, 0, <u32>calls, <u32>failed, <u32>slow, nowMs);
 }
 

@@ -307,3 +307,18 @@ Deno.test("who is detached changes no numbers, and hears of a wrong one", () => 
   assert.equal(other.options.failureThreshold, 3);
   assert.throws(() => breaker.reconfigure({ failureThreshold: 0 }), RangeError);
 });
+
+for (const window of [{ countWindowSize: 8 }, { timeWindowMs: 1_000 }]) {
+  Deno.test(`${JSON.stringify(window)} turned on after more changes than half of what generations count opens the circuit`, () => {
+    const clock = { nowMs: () => 5_000, wallMs: () => 5_000 };
+    const breaker = new CircuitBreaker({ failureThreshold: 4095, clock });
+    const { memory, base } = breaker.handle;
+    new BigUint64Array(memory.buffer, base)[0]! += 600_000n << 29n; // the generation, by assembly/layout.ts
+    breaker.reconfigure({ ...window, minimumCalls: 4 });
+    for (const outcome of ["success", "failure", "success", "failure"] as const) {
+      assert.equal(breaker.state, "closed");
+      breaker.record(breaker.acquire(), outcome);
+    }
+    assert.equal(breaker.state, "open");
+  });
+}

@@ -3,7 +3,18 @@
 import { raise } from "./deadlines.ts";
 import { cmpxchg, load, type Settings, type Steps } from "./memory.ts";
 import { COUNT_FAILED } from "./transitions.ts";
-import { COUNT_BAD, deadlineWord, GENERATION_MAX, HEAD, isLater, msOf, ownerOf, PAGES } from "./words.ts";
+import {
+  COUNT_BAD,
+  deadlineWord,
+  GENERATION_MAX,
+  generationOf,
+  HEAD,
+  isLater,
+  msOf,
+  ownerOf,
+  PAGES,
+  WORD,
+} from "./words.ts";
 
 const PAGES_MASK = 127n;
 const PAGE_CALLS = 14n;
@@ -47,7 +58,7 @@ function* enterCountAnyhow(generation: bigint, failed: boolean): Steps<void> {
     const address = pageAddress(number);
     const page = yield* load(address);
     const isTurned = page >> PAGE_TAG_SHIFT === tagOf(generation, number);
-    if (!isTurned && isLater(ownerOf(page), generation, GENERATION_MAX)) return;
+    if (!isTurned && generation !== generationOf(yield* load(WORD))) return;
     const calls = isTurned ? countOf(page) : 0n;
     if (calls === PAGE_CALLS) {
       yield* cmpxchg(HEAD, head, deadlineWord(generation, number + 1n));
