@@ -165,7 +165,7 @@ export class CircuitBreaker {
   record(permit: number, outcome: Outcome): Recorded {
     if (outcome !== "success" || this.#timing === EXACTLY) return this.#record(permit, outcome, 0);
     const answer = this.#timing === COARSELY
-      ? this.#core.recordUsualInTime(this.#base, this.#attachment, permit, this.#nowMs(this.#windowClock))
+      ? this.#core.recordUsualInTime(this.#base, this.#attachment, permit, this.#windowClock.nowMs() - this.#originMs)
       : this.#core.recordUsual(this.#base, this.#attachment, permit);
     if (answer === 0) return "applied";
     if (answer === NEEDS_COARSE_TIME) this.#timing = COARSELY; // from now on
