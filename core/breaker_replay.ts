@@ -20,7 +20,7 @@ import {
 import { type CircuitTransition, transitionsOf } from "./breaker_transitions.ts";
 import { type CircuitState, STATES } from "./circuit.ts";
 import { type Core, makePlaceApart } from "./loader.ts";
-import { countUpTo, isOfBefore, type PlannedCall, planOf, type TapePlan } from "./tape_plan.ts";
+import { countUpTo, isOfBefore, type PlannedCall, planOf, type TapePlan } from "./breaker_tape_plan.ts";
 
 /** A change of state that a replay came to. */
 export interface ReplayedTransition extends Omit<CircuitTransition, "name"> {

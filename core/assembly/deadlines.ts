@@ -140,3 +140,9 @@ function within(address: usize, d: u64, latestMs: u64): u64 {
   const ahead = (a - b) & mask;
   return ahead != 0 && ahead <= mask >> 1;
 }
+
+/** Milliseconds until a deadline; 0 when it is over. */
+// @ts-ignore: decorator
+@inline export function remaining(deadlineMs: u64, nowMs: u64): f64 {
+  return deadlineMs > nowMs ? <f64>(deadlineMs - nowMs) : 0;
+}

@@ -5,7 +5,7 @@ import {
   inFlightOf, LAST, METRICS_ONLY, modeOf, msOf, OPEN, OPENED_AT, openingOf, ownerOf, PROBE_CONCURRENCY, PROBE_EVERY_NTH, saw,
   SEEN_COUNT, SEEN_MS, settingOf, slotOf, stateOf, SUCCESS_COUNT, TOLD, TOLD_FIRST, WORD,
 } from "./layout";
-import { floorMs, leaseDeadline, probeDeadline, wholeMs } from "./deadlines";
+import { floorMs, leaseDeadline, probeDeadline, remaining, wholeMs } from "./deadlines";
 import { isShut } from "./modes";
 
 /** How many changes of state the attachment's last call made. */
@@ -104,11 +104,6 @@ export function retryAfterMs(base: usize, nowMs: f64): f64 {
   const a = atomic.load<u64>(base, ATTEMPTS);
   if (nth > 0 && (ownerOf(a) != openingOf(w) || msOf(a) % nth == 0)) return paused;
   return max<f64>(remaining(probeDeadline(base, w, now), now), paused);
-}
-
-// @ts-ignore: decorator
-@inline function remaining(deadlineMs: u64, nowMs: u64): f64 {
-  return deadlineMs > nowMs ? <f64>(deadlineMs - nowMs) : 0;
 }
 
 /** One of the counters of layout.ts, added up over everyone who ever attached. */

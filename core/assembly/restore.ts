@@ -6,7 +6,7 @@ import {
   msOf, OK_MASK, OPEN, OPENING_MASK, OPENING_MAX, OPENING_SHIFT, openingOf, ownerOf, settingOf, slotOf, stateOf,
   THROTTLE_MAX_MS, WORD,
 } from "./layout";
-import { floorMs, probeDeadline, raise, raiseFloor, wholeMs } from "./deadlines";
+import { floorMs, probeDeadline, raise, raiseFloor, remaining, wholeMs } from "./deadlines";
 import { choose, chosenMode, isShut, settle, wantedMode, WAS_CLOSED } from "./modes";
 import { CUT, tape } from "./tape";
 import { RESTORED, tellNothing } from "./told";
@@ -44,8 +44,7 @@ export function cooldownLeftMs(base: usize, nowMs: f64): f64 {
   const w = lasting(base);
   if (stateOf(w) != OPEN) return 0;
   const now = wholeMs(nowMs);
-  const deadline = probeDeadline(base, w, now);
-  return deadline > now ? <f64>(deadline - now) : 0;
+  return remaining(probeDeadline(base, w, now), now);
 }
 
 /** Milliseconds until a pause that the backend asked for is over, open or half-open. */
@@ -53,8 +52,7 @@ export function pauseLeftMs(base: usize, nowMs: f64): f64 {
   const w = lasting(base);
   if (stateOf(w) == CLOSED) return 0;
   const now = wholeMs(nowMs);
-  const floor = floorMs(base, w, now);
-  return floor > now ? <f64>(floor - now) : 0;
+  return remaining(floorMs(base, w, now), now);
 }
 
 /**
