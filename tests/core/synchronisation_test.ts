@@ -6,7 +6,8 @@
 
 import assert from "node:assert/strict";
 import { FakeClock } from "../fakes/clock.ts";
-import { compileCountedCore } from "../fakes/counted_core.ts";
+import { compileHookedCore } from "../fakes/hooked_core.ts";
+import { KINDS } from "../model/steps/words.ts";
 import { NaiveBreaker } from "../model/naive_breaker.ts";
 
 /** So many that what happens once in a while is seen to be rare: a multiple of the 14 calls on a page of the count window. */
@@ -15,10 +16,11 @@ const CALLS = 14_000;
 let synchronisations = 0;
 
 // The face makes its core of the module that tells, so what is counted is what a caller of it pays.
-const module = await compileCountedCore();
+const module = await compileHookedCore();
 const { Instance } = WebAssembly;
 WebAssembly.Instance = function (_: WebAssembly.Module, { env }: { env: WebAssembly.ModuleImports }) {
-  return new Instance(module, { env: { ...env, wrote: () => void synchronisations++ } });
+  const hook = (kind: number) => void (KINDS[kind] !== "load" && synchronisations++);
+  return new Instance(module, { env: { ...env, hook } });
 } as unknown as typeof Instance;
 const { CircuitBreaker } = await import("../../core/breaker.ts");
 
