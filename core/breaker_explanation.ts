@@ -159,6 +159,9 @@ class Look {
       return under + (pauseMs > 0 ? `the next probe may pass in ${duration(pauseMs)}` : "the next call may probe");
     }
     const waitMs = this.#core.retryAfterMs(this.#base, this.#nowMs); // 0 while every call passes
+    if (waitMs === 0 && MODES[this.#core.mode(this.#base)] !== "metrics_only") {
+      return "no probe has reported in time, the next call may probe";
+    }
     const most = waitMs > 0 ? `, for ${duration(waitMs)} at most` : "";
     return `waits for ${probes === 1 ? "the probe" : `its ${probes} probes`}${most}`;
   }

@@ -40,8 +40,8 @@ export class CircuitOpenError extends Error {
 }
 
 function predicateOf({ state, mode }: RefusingCircuit, retryAfterMs: number): string {
-  if (mode === "disabled") return "is disabled, nothing passes until it is enabled";
-  if (mode === "forced_open") return "is held open, nothing passes until it is released";
+  if (mode === "disabled") return "is disabled, nothing passes until another mode is set";
+  if (mode === "forced_open") return "is forced open, nothing passes until it is released or another mode is set";
   const wait = `may pass in ${retryAfterMs} ms at the latest`;
   switch (state) {
     case "open":

@@ -196,6 +196,15 @@ const EXPLANATIONS: readonly (readonly [says: string, after: Doing, options?: Ci
 
   // half-open
   [
+    '"collector" has been half-open for 20 s: cooldown ended; no probe has reported in time, the next call may probe',
+    async (breaker, clock) => {
+      call(breaker, "xxx");
+      await clock.advance(30_000);
+      call(breaker, ".");
+      await clock.advance(20_000);
+    },
+  ],
+  [
     '"collector" has been half-open for 500 ms: cooldown ended; waits for the probe, for 19.5 s at most',
     async (breaker, clock) => {
       call(breaker, "xxx");

@@ -427,8 +427,8 @@ Deno.test("run never throws: a clock that does makes it reject", async () => {
 
 // deno-fmt-ignore
 const REFUSING_MODES = [
-  ["forced_open", "is held open, nothing passes until it is released"],
-  ["disabled", "is disabled, nothing passes until it is enabled"],
+  ["forced_open", "is forced open, nothing passes until it is released or another mode is set"],
+  ["disabled", "is disabled, nothing passes until another mode is set"],
 ] as const;
 for (const [mode, predicate] of REFUSING_MODES) {
   Deno.test(`run on a circuit that ${predicate}`, async () => {
@@ -450,7 +450,7 @@ for (const [mode, predicate] of REFUSING_MODES) {
 Deno.test("one error tells of one mode, also when each would have callers wait as long", async () => {
   const breaker = circuit({ mode: "forced_open" });
   const refusal = () => breaker.run(() => assert.fail("called")).catch((error: Error) => error.message);
-  assert.match(await refusal(), /is held open/);
+  assert.match(await refusal(), /is forced open/);
   breaker.mode = "disabled";
   assert.match(await refusal(), /is disabled/);
 });

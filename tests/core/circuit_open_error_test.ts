@@ -11,8 +11,8 @@ const SENTENCES: readonly [RefusingCircuit, string][] = [
   [OPEN, "is open, a probe may pass in 250 ms at the latest"],
   [{ ...OPEN, mode: "auto" }, "is open, a probe may pass in 250 ms at the latest"],
   [{ ...OPEN, state: "half_open" }, "is half-open and its probe is under way, another may pass in 250 ms at the latest"],
-  [{ ...OPEN, mode: "forced_open" }, "is held open, nothing passes until it is released"],
-  [{ ...OPEN, mode: "disabled" }, "is disabled, nothing passes until it is enabled"],
+  [{ ...OPEN, mode: "forced_open" }, "is forced open, nothing passes until it is released or another mode is set"],
+  [{ ...OPEN, mode: "disabled" }, "is disabled, nothing passes until another mode is set"],
   [{ ...OPEN, state: "closed", retryAfterMs: 0 }, "has closed since it refused, or this breaker is detached from it"],
 ];
 for (const [circuit, predicate] of SENTENCES) {
