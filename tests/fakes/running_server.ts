@@ -10,6 +10,12 @@ import { FakeClock } from "./clock.ts";
 /** How long a test waits for what must come about, in real milliseconds: a machine that is busy takes its time. */
 const PATIENCE_MS = 20_000;
 
+/**
+ * Time that is moved by hand runs ahead of real sockets: no attempt may time out by it, or a busy machine decides what a
+ * test sees.
+ */
+const NO_TIMEOUT = { OTEL_EXPORTER_OTLP_TIMEOUT: "86400000" };
+
 /** The configuration that an environment gives, on free ports unless it says otherwise. */
 export function configOf(env: Record<string, string>): Config {
   const anyPorts = { BREAKWATER_OTLP_HTTP_LISTEN: "127.0.0.1:0", BREAKWATER_ADMIN_LISTEN: "127.0.0.1:0" };
@@ -23,7 +29,8 @@ export async function started(
   env: Record<string, string>,
   options: ServerOptions = {},
 ): Promise<RunningServer & AsyncDisposable> {
-  const server = await startServer(configOf(env), options);
+  const patience = options.clock instanceof FakeClock ? NO_TIMEOUT : {};
+  const server = await startServer(configOf({ ...patience, ...env }), options);
   return { ...server, [Symbol.asyncDispose]: () => drained(server, options) };
 }
 
@@ -44,7 +51,7 @@ export async function health(server: RunningServer): Promise<{ status: number; b
 /** Turns the event loop until something is so, moving what must be moved in between. */
 export async function until(
   isSo: () => boolean | Promise<boolean>,
-  move: () => Promise<void> = () => Promise.resolve(),
+  move?: () => Promise<void>,
 ): Promise<void> {
   const deadlineMs = performance.now() + PATIENCE_MS;
   while (!await isSo()) {
@@ -53,7 +60,13 @@ export async function until(
   }
 }
 
-async function turn(move: () => Promise<void>): Promise<void> {
-  await move();
-  await new Promise<void>((resolve) => setImmediate(resolve));
+/**
+ * How long real sockets have between two moves of time: where other programs want the processor, a bound in fake time
+ * would otherwise be one on them.
+ */
+const MOVE_INTERVAL_MS = 2;
+
+async function turn(move?: () => Promise<void>): Promise<void> {
+  await move?.();
+  await new Promise<void>((resolve) => move ? setTimeout(resolve, MOVE_INTERVAL_MS) : setImmediate(resolve));
 }
