@@ -1,4 +1,4 @@
-/** A circuit that is made, called, and asked for its snapshot by breaker_snapshot_test.ts and snapshot_refusal_test.ts. */
+/** A circuit that is made, called, and asked for its snapshot by breaker_snapshot_test.ts, breaker_restore_test.ts and snapshot_refusal_test.ts. */
 
 import { CircuitBreaker, type CircuitBreakerOptions, type CircuitSnapshot } from "../../core/breaker.ts";
 
