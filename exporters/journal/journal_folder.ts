@@ -5,16 +5,20 @@ const OTHERS_WRITE = 0o002;
 const NOT_OWNER = 0o077;
 
 /**
- * Makes the folder of a journal, or looks at the one that is there: it has to be a folder of our own that nobody else
+ * Makes the folder of a journal or of the quarantine, or looks at the one that is there: it has to be a folder of our own that nobody else
  * may enter, and none that others could put another one in place of.
  *
  * @throws {Error} When it is not, in words for whoever set it.
  */
-export async function openFolder(disk: Disk, folder: string): Promise<void> {
+export async function openFolder(
+  disk: Disk,
+  folder: string,
+  what: "journal" | "quarantine" = "journal",
+): Promise<void> {
   const above = await disk.stat(parentOf(folder));
   if (above?.mode !== undefined && (above.mode & OTHERS_WRITE) !== 0) {
     throw new Error(
-      `Cannot open journal: "folder" must not stand directly in a folder that others can write, received ${folder}`,
+      `Cannot open ${what}: "folder" must not stand directly in a folder that others can write, received ${folder}`,
     );
   }
   await disk.makeFolder(folder);
@@ -23,11 +27,12 @@ export async function openFolder(disk: Disk, folder: string): Promise<void> {
   const isPrivate = found?.mode === undefined || (found.mode & NOT_OWNER) === 0;
   if (found?.kind === "folder" && (found.mode === undefined || isOurs) && isPrivate) return;
   throw new Error(
-    `Cannot open journal: "folder" must be a folder of our own that nobody else may enter (mode 0700), received ${folder}`,
+    `Cannot open ${what}: "folder" must be a folder of our own that nobody else may enter (mode 0700), received ${folder}`,
   );
 }
 
-function parentOf(folder: string): string {
+/** The folder in which a file or a folder stands. */
+export function parentOf(folder: string): string {
   const end = folder.replace(/[/\\]+$/, "").search(/[/\\][^/\\]*$/);
   return end < 0 ? "." : folder.slice(0, end) || "/";
 }
