@@ -267,6 +267,9 @@ export class Lane {
     if (job.parked !== undefined) job.parked.inFlight = true;
     try {
       this.#countRedelivered(job);
+      const noted = this.#setup.cursor.noted();
+      if (noted !== undefined) await noted;
+
       const answer = await this.#answerTo(job);
       if (!job.settled) this.#settler.conclude(job, permit, answer, clock.nowMs() - startedAtMs);
     } catch (error) {

@@ -26,6 +26,8 @@ export interface DiskCursorOptions {
   readonly sleep: Sleep;
   /** Told after each change of what the state says. */
   readonly onChange: () => void;
+  /** Resolves when the state as it is now was written, or could not be. */
+  readonly noted: () => Promise<void>;
   /** Told when the disk cannot be read, and with undefined when it can again. */
   readonly onDisk: (error: unknown) => void;
 }
@@ -172,6 +174,13 @@ export class DiskCursor implements Cursor {
     }
     if (taken.length > 0) this.#options.onChange();
     return taken;
+  }
+
+  async noted(): Promise<void> {
+    const { noted, retryMs, sleep } = this.#options;
+    const isNoted = new AbortController();
+    await Promise.race([noted(), sleep(retryMs, isNoted.signal)]);
+    isNoted.abort();
   }
 
   acknowledge(entry: JournalEntry, settlement: Settlement): void {

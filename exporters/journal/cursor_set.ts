@@ -90,6 +90,7 @@ export class CursorSet implements Iterable<DiskCursor> {
         file.touch();
         onChange();
       },
+      noted: () => file.written(),
       onDisk: (error) => onDisk(`reading for "${name}"`, error),
     });
     const isThere = found?.state !== undefined;

@@ -68,6 +68,12 @@ export interface Cursor {
    */
   take(limits: TakeLimits): readonly JournalEntry[];
   /**
+   * Resolves when whoever opens the journal after the end of this process would know what was taken until now: who sends
+   * only then sends nothing twice that is not counted as redelivered. Never rejects, and does not wait for a disk that
+   * hangs. Undefined when nothing is known after the end of the process anyway.
+   */
+  noted(): Promise<void> | undefined;
+  /**
    * Settles one entry for good, in any order.
    *
    * @throws {RangeError} When the settlement does not add up to the entry, or the entry is not in flight at this cursor.

@@ -223,6 +223,10 @@ class MemoryCursor implements Cursor {
     return taken;
   }
 
+  noted(): undefined {
+    return undefined;
+  }
+
   acknowledge(entry: JournalEntry, settlement: Settlement): void {
     mustAddUp(entry.itemCount, settlement);
     this.#mustBeInFlight("acknowledge", entry);

@@ -49,6 +49,11 @@ export class SlotFile {
     void this.#next(() => this.#touched ? this.#write() : Promise.resolve());
   }
 
+  /** Resolves when the value as it is now was written, if it was touched, or the disk did not take it. */
+  written(): Promise<void> {
+    return this.#work;
+  }
+
   /**
    * Makes the value durable, with whatever it changes to meanwhile. Whichever of the slots is damaged later, none that
    * is older than this will count.
