@@ -74,10 +74,10 @@ export class CursorSet implements Iterable<DiskCursor> {
     const fileName = cursorFileName(name);
     const found = recovered.get(fileName);
     const state = found === undefined
-      ? newCursorState({ name, frontier: end, discarded, reason: "no_destination" })
+      ? newCursorState({ name, at: end, discarded, reason: "no_destination" })
       : found.state === undefined
       // Nobody knows what it has delivered: what is there is delivered again, and no more is claimed of the rest.
-      ? newCursorState({ name, frontier: oldest, discarded, reason: "corrupt" })
+      ? newCursorState({ name, at: oldest, discarded, reason: "corrupt" })
       : broughtForward(found.state, kept);
     const file = slotFile(fileName, found?.generation ?? 0, () => encodeCursorState(cursor.state));
     const cursor: DiskCursor = new DiskCursor({

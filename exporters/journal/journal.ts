@@ -18,11 +18,16 @@ export interface JournalEntry extends JournalRecord {
   readonly sequence: number;
 }
 
+/** The two parts of what a cursor has not settled: what was there when it was last split, and what came since. */
+export type Part = "backlog" | "live";
+
 /** How much `take` may hand out at once. The first entry is given even if it alone is larger. */
 export interface TakeLimits {
   readonly recordCountMax: number;
   readonly itemCountMax: number;
   readonly bytesMax: number;
+  /** Where from. @default {both: the oldest first} */
+  readonly from?: Part;
 }
 
 /** What became of an entry's items: the parts add up to the entry's `itemCount`. */
@@ -62,6 +67,8 @@ export interface Cursor {
   readonly name: string;
   readonly onFull: OnFull;
   readonly queued: Queued;
+  /** How much of what is queued is backlog; the rest is live. */
+  readonly backlog: Pick<Queued, "items" | "bytes">;
   readonly totals: CursorTotals;
   /**
    * Hands out the next entries in order, marked as in flight; an empty list when none waits. All have the same `hops`.
@@ -81,6 +88,13 @@ export interface Cursor {
   acknowledge(entry: JournalEntry, settlement: Settlement): void;
   /** Gives entries back undelivered: they are taken again first, in their old order. @throws {RangeError} As above. */
   release(entries: readonly JournalEntry[]): void;
+  /**
+   * Makes a backlog of all that is here, so that what comes from now on does not have to stand behind it: `take` can ask
+   * for either part. Does nothing when nothing waits but backlog. A backlog that is settled is gone by itself.
+   */
+  split(): void;
+  /** The part that an entry of this cursor belongs to. */
+  partOf(entry: Pick<JournalEntry, "sequence">): Part;
   /** Counts items that are sent again although the backend may already have them. */
   countRedelivered(itemCount: number): void;
   /** Resolves when `take` would give something, or when `abort` fires. */

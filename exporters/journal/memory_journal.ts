@@ -1,20 +1,11 @@
 import { type Limit, withinLimits } from "../../core/limits.ts";
 import type { Reason } from "../reason.ts";
 import type { Signal } from "../signal.ts";
-import { EntryHeap } from "./entry_heap.ts";
-import type {
-  Cursor,
-  CursorTotals,
-  Journal,
-  JournalEntry,
-  JournalRecord,
-  OnFull,
-  Queued,
-  Settlement,
-  TakeLimits,
-} from "./journal.ts";
-import { CursorLedger, mustAddUp, mustBeCount } from "./ledger.ts";
-import { Waiters } from "./waiters.ts";
+import type { Cursor, Journal, JournalEntry, JournalRecord, OnFull } from "./journal.ts";
+import { mustBeCount } from "./ledger.ts";
+import { MemoryCursor, type MemorySlot, storedBytes } from "./memory_cursor.ts";
+
+export { RECORD_OVERHEAD_BYTES } from "./memory_cursor.ts";
 
 /** How much a {@linkcode MemoryJournal} may hold. */
 export interface MemoryJournalOptions {
@@ -33,22 +24,10 @@ export interface MemoryJournalOptions {
   readonly itemsMax?: number;
 }
 
-/**
- * What a record costs beside its payload, measured as resident memory: without it, small records would escape the
- * bound.
- */
-export const RECORD_OVERHEAD_BYTES = 512;
-
 const LIMITS = {
   bytesMax: { default: 67_108_864, min: 1, max: 2 ** 40, integer: true },
   itemsMax: { default: 10_000_000, min: 1, max: 2 ** 40, integer: true },
 } satisfies Record<keyof MemoryJournalOptions, Limit>;
-
-/** A record in memory, and how many cursors still want it. */
-interface Slot {
-  readonly entry: JournalEntry;
-  holderCount: number;
-}
 
 /**
  * A {@linkcode Journal} in memory: bounded in bytes and in items, gone with the process.
@@ -72,7 +51,7 @@ export class MemoryJournal implements Journal {
   readonly signal: Signal;
   readonly #bytesMax: number;
   readonly #itemsMax: number;
-  readonly #slots = new Map<number, Slot>();
+  readonly #slots = new Map<number, MemorySlot>();
   readonly #cursors = new Map<string, MemoryCursor>();
   #nextSequence = 0;
   #acceptedItems = 0;
@@ -115,7 +94,7 @@ export class MemoryJournal implements Journal {
     }
 
     const entry: JournalEntry = { ...record, sequence: this.#nextSequence++ };
-    const slot: Slot = { entry, holderCount: 0 };
+    const slot: MemorySlot = { entry, holderCount: 0 };
     this.#acceptedItems += itemCount;
     for (const cursor of this.#cursors.values()) {
       while (!this.#hasRoom(cursor, bytes, itemCount) && cursor.dropOldest());
@@ -158,165 +137,4 @@ export class MemoryJournal implements Journal {
   #hasRoom(cursor: MemoryCursor, bytes: number, itemCount: number): boolean {
     return cursor.queuedBytes + bytes <= this.#bytesMax && cursor.queuedItems + itemCount <= this.#itemsMax;
   }
-}
-
-/**
- * One cursor. An entry is in exactly one place, so each operation moves it once:
- *
- * ```
- *   stream, from the frontier on ──take──► in flight ──acknowledge──► settled
- *                                          │      ▲
- *                                     release    take, first
- *                                          ▼      │
- *                                        given back
- * ```
- */
-class MemoryCursor implements Cursor {
-  readonly name: string;
-  readonly onFull: OnFull;
-  queuedItems = 0;
-  queuedBytes = 0;
-  readonly #slots: Map<number, Slot>;
-  /** The stream's first entry that was never taken here. It only moves forward. */
-  #frontier: number;
-  /** Where the stream ends, as far as this cursor was told. */
-  #end: number;
-  readonly #inFlight = new Set<JournalEntry>();
-  readonly #givenBack = new EntryHeap<JournalEntry>();
-  readonly #waiters = new Waiters();
-  readonly #ledger = new CursorLedger({});
-
-  constructor(name: string, onFull: OnFull, slots: Map<number, Slot>, end: number, missedItems: number) {
-    this.name = name;
-    this.onFull = onFull;
-    this.#slots = slots;
-    this.#frontier = end;
-    this.#end = end;
-    // What was accepted before this destination was there is part of its account too, which would not balance
-    // otherwise.
-    this.#ledger.drop(missedItems, "no_destination");
-  }
-
-  get queued(): Queued {
-    return { items: this.queuedItems, bytes: this.queuedBytes, oldestReceivedAtMs: this.#oldest()?.receivedAtMs };
-  }
-
-  get totals(): CursorTotals {
-    return this.#ledger.totals;
-  }
-
-  take({ recordCountMax, itemCountMax, bytesMax }: TakeLimits): readonly JournalEntry[] {
-    const taken: JournalEntry[] = [];
-    let itemCount = 0;
-    let bytes = 0;
-    while (taken.length < recordCountMax) {
-      const entry = this.#nextWaiting();
-      if (entry === undefined) break;
-      itemCount += entry.itemCount;
-      bytes += entry.payload.length;
-      const fits = itemCount <= itemCountMax && bytes <= bytesMax && entry.hops === taken[0]?.hops;
-      if (taken.length > 0 && !fits) break;
-      this.#removeNextWaiting();
-      this.#inFlight.add(entry);
-      taken.push(entry);
-    }
-    return taken;
-  }
-
-  noted(): undefined {
-    return undefined;
-  }
-
-  acknowledge(entry: JournalEntry, settlement: Settlement): void {
-    mustAddUp(entry.itemCount, settlement);
-    this.#mustBeInFlight("acknowledge", entry);
-    this.#inFlight.delete(entry);
-    this.#ledger.settle(settlement);
-    this.#forget(entry);
-  }
-
-  /** @throws {RangeError} When an entry is not in flight; none is given back then. */
-  release(entries: readonly JournalEntry[]): void {
-    for (const entry of entries) this.#mustBeInFlight("release", entry);
-    for (const entry of entries) {
-      // An entry that is named twice is given back once.
-      if (this.#inFlight.delete(entry)) this.#givenBack.push(entry);
-    }
-    if (entries.length > 0) this.#waiters.wake();
-  }
-
-  countRedelivered(itemCount: number): void {
-    this.#ledger.countRedelivered(itemCount);
-  }
-
-  untilSomethingWaits(abort: AbortSignal): Promise<void> {
-    return this.#nextWaiting() === undefined ? this.#waiters.next(abort) : Promise.resolve();
-  }
-
-  /** Lets go of the oldest entry that is not in flight; false when there is none. */
-  dropOldest(): boolean {
-    const entry = this.#removeNextWaiting();
-    if (entry === undefined) return false;
-    this.#ledger.drop(entry.itemCount, "queue_full");
-    this.#forget(entry);
-    return true;
-  }
-
-  /** Steps over an entry at the stream's end, for which nothing else could make room. */
-  dropNewcomer(entry: JournalEntry): void {
-    this.#ledger.drop(entry.itemCount, "queue_full");
-    this.#frontier = entry.sequence + 1;
-  }
-
-  /** The stream has become longer by this entry. */
-  appended(entry: JournalEntry): void {
-    this.#end = entry.sequence + 1;
-    if (this.#frontier === this.#end) return;
-    this.queuedItems += entry.itemCount;
-    this.queuedBytes += storedBytes(entry);
-    this.#waiters.wake();
-  }
-
-  discard(itemCount: number, reason: Reason): void {
-    this.#ledger.drop(itemCount, reason);
-  }
-
-  #nextWaiting(): JournalEntry | undefined {
-    // Whatever was given back was taken from before the frontier.
-    return this.#givenBack.oldest ?? (this.#frontier < this.#end ? this.#slots.get(this.#frontier)?.entry : undefined);
-  }
-
-  #removeNextWaiting(): JournalEntry | undefined {
-    const entry = this.#nextWaiting();
-    if (entry !== undefined && this.#givenBack.pop() === undefined) this.#frontier++;
-    return entry;
-  }
-
-  #oldest(): JournalEntry | undefined {
-    let oldest = this.#nextWaiting();
-    for (const entry of this.#inFlight) {
-      if (oldest === undefined || entry.sequence < oldest.sequence) oldest = entry;
-    }
-    return oldest;
-  }
-
-  /** Takes an entry off this cursor's queue, and out of memory when no other wants it. */
-  #forget(entry: JournalEntry): void {
-    this.queuedItems -= entry.itemCount;
-    this.queuedBytes -= storedBytes(entry);
-    const slot = this.#slots.get(entry.sequence);
-    if (slot !== undefined && --slot.holderCount === 0) this.#slots.delete(entry.sequence);
-  }
-
-  #mustBeInFlight(action: string, entry: JournalEntry): void {
-    if (this.#inFlight.has(entry)) return;
-    throw new RangeError(
-      `Cannot ${action}: "entry" must have been taken at cursor "${this.name}" and not be settled or given back, ` +
-        `received sequence ${entry.sequence}`,
-    );
-  }
-}
-
-function storedBytes(record: JournalRecord): number {
-  return record.payload.length + RECORD_OVERHEAD_BYTES;
 }

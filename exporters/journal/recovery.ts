@@ -88,7 +88,7 @@ export async function recover(disk: Disk, folder: string): Promise<RecoveredStre
   let discarded = state?.discarded ?? {};
   for (const cursor of cursors.values()) {
     if (cursor.state === undefined) continue;
-    ends.push(cursor.state.frontier);
+    ends.push(cursor.state.end);
     discarded = atLeast(discarded, cursor.state.discardedBefore);
   }
   const numbers = files.flatMap(({ name, header }) => [header?.number ?? 0, segmentNumber(name) ?? 0]);
