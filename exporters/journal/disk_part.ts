@@ -137,9 +137,7 @@ export class DiskPart {
     if (this.#front !== undefined || first === undefined) return this.#front;
     const found = this.#reader.find(first.from);
     if (found === undefined) return undefined;
-    return this.#front = found.kind === "record"
-      ? entryOf(found.head, first.maybeDelivered)
-      : { lostTo: found.next };
+    return this.#front = found.kind === "record" ? entryOf(found.head, first.maybeDelivered) : { lostTo: found.next };
   }
 
   /** The stretch knows where it ends, and so how much is lost at most: what is behind it has its own story. */

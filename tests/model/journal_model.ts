@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { CursorTotals, Journal, JournalEntry, OnFull } from "../../exporters/journal/journal.ts";
+import type { CursorTotals, Journal, JournalEntry, OnFull, Part } from "../../exporters/journal/journal.ts";
 import { total } from "../../exporters/reason.ts";
 
 interface ModelEntry {
@@ -34,11 +34,18 @@ export class JournalModel {
     }
     return "appended";
   }
+
+  /** Makes a backlog of what a cursor has, if anything waits there that is none. */
+  split(cursor: CursorModel): void {
+    if (cursor.waiting("live").length > 0) cursor.liveFrom = this.#nextSequence;
+  }
 }
 
 /** One cursor of the model. */
 export class CursorModel {
   queue: ModelEntry[] = [];
+  /** What is before this sequence is backlog. */
+  liveFrom = 0;
   delivered = 0;
   rejected = 0;
   dropped = 0;
@@ -47,25 +54,40 @@ export class CursorModel {
   constructor(readonly name: string, readonly onFull: OnFull) {}
 
   get items(): number {
-    return this.queue.reduce((sum, { itemCount }) => sum + itemCount, 0);
+    return itemsOf(this.queue);
   }
 
   get bytes(): number {
-    return this.queue.reduce((sum, { bytes }) => sum + bytes, 0);
+    return bytesOf(this.queue);
+  }
+
+  get backlog(): { readonly items: number; readonly bytes: number } {
+    const backlog = this.queue.filter((entry) => this.partOf(entry) === "backlog");
+    return { items: itemsOf(backlog), bytes: bytesOf(backlog) };
+  }
+
+  partOf({ sequence }: { readonly sequence: number }): Part {
+    return sequence < this.liveFrom ? "backlog" : "live";
+  }
+
+  /** What is not in flight, of one part or of both. */
+  waiting(from?: Part): readonly ModelEntry[] {
+    return this.queue.filter((entry) =>
+      entry.place === "waiting" && (from === undefined || from === this.partOf(entry))
+    );
   }
 
   dropOldest(): void {
-    const oldest = this.queue.find(({ place }) => place === "waiting");
+    const [oldest] = this.waiting();
     assert.ok(oldest, "what is in flight fits by itself");
     this.dropped += oldest.itemCount;
     this.queue = this.queue.filter((entry) => entry !== oldest);
   }
 
-  take(recordCountMax: number, itemCountMax: number): number[] {
-    const waiting = this.queue.filter(({ place }) => place === "waiting");
+  take(recordCountMax: number, itemCountMax: number, from?: Part): number[] {
     const taken: ModelEntry[] = [];
     let items = 0;
-    for (const entry of waiting.slice(0, recordCountMax)) {
+    for (const entry of this.waiting(from).slice(0, recordCountMax)) {
       items += entry.itemCount;
       if (taken.length > 0 && (items > itemCountMax || entry.hops !== taken[0].hops)) break;
       entry.place = "in flight";
@@ -99,6 +121,7 @@ export function assertSameAccount(journal: Journal, model: JournalModel): void {
       {
         items,
         bytes,
+        backlog: cursor.backlog,
         delivered: totals.delivered,
         rejected: total(totals.rejected),
         quarantined: totals.quarantined,
@@ -107,6 +130,7 @@ export function assertSameAccount(journal: Journal, model: JournalModel): void {
       {
         items: expected.items,
         bytes: expected.bytes,
+        backlog: expected.backlog,
         delivered: expected.delivered,
         rejected: expected.rejected,
         quarantined: expected.quarantined,
@@ -115,6 +139,14 @@ export function assertSameAccount(journal: Journal, model: JournalModel): void {
     );
     assert.equal(journal.acceptedItems, settled(totals) + items, `the account of "${expected.name}" balances`);
   }
+}
+
+function itemsOf(entries: readonly ModelEntry[]): number {
+  return entries.reduce((sum, { itemCount }) => sum + itemCount, 0);
+}
+
+function bytesOf(entries: readonly ModelEntry[]): number {
+  return entries.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 /** What a cursor is done with, in items. */

@@ -14,7 +14,7 @@ import {
   recordOf,
   untilStopped,
 } from "./disk_journal_fixture.ts";
-import { CURSORS, play, step } from "./journal_conformance.ts";
+import { CURSORS, play, step } from "./conformance_program.ts";
 
 Deno.test("P2-16 what was accepted, settled, given back and discarded is there after the end of the process, however it ended", async () => {
   for (const ending of ["closed", "killed"] as const) {
