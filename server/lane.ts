@@ -1,4 +1,4 @@
-import type { JournalEntry } from "../exporters/journal/journal.ts";
+import type { JournalEntry, TakeLimits } from "../exporters/journal/journal.ts";
 import { ITEM_NAMES, type Signal } from "../exporters/signal.ts";
 import type { SendAnswer } from "../exporters/transport/transport.ts";
 import { brokenAnswer } from "../exporters/transport/unsent.ts";
@@ -8,6 +8,7 @@ import { type LaneOptions, type LaneSetup, laneSetup } from "./lane_options.ts";
 import { LaneNotes } from "./lane_notes.ts";
 import { type ParkedRecord, PoisonWatch } from "./lane_poison.ts";
 import { type Job, LaneSettler } from "./lane_settler.ts";
+import { LaneTurns } from "./lane_turns.ts";
 
 /**
  * Even a lane that has nothing to do comes round this often, so that one that is stuck can be told from one that
@@ -28,6 +29,8 @@ interface Rest {
 
 const UNTIL_WORK: Rest = { ms: Infinity, untilWork: true };
 const UNTIL_ANSWER: Rest = { ms: Infinity, untilWork: false };
+
+const EVERYTHING: TakeLimits = { recordCountMax: Infinity, itemCountMax: Infinity, bytesMax: Infinity };
 
 /** The name of a lane, and of its circuit, in logs. */
 export function laneName(signal: Signal, destination: string): string {
@@ -50,7 +53,8 @@ export class Lane {
   readonly signal: Signal;
   readonly name: string;
   readonly #setup: LaneSetup;
-  readonly #notes = new LaneNotes();
+  readonly #notes: LaneNotes;
+  readonly #turns: LaneTurns;
   readonly #poison: PoisonWatch;
   readonly #settler: LaneSettler;
   readonly #jobs = new Map<Job, Promise<void>>();
@@ -68,9 +72,14 @@ export class Lane {
     this.#setup = laneSetup(options);
     this.signal = options.signal;
     this.name = laneName(options.signal, options.destination.name);
+    this.#notes = new LaneNotes((entry) => this.#setup.cursor.partOf(entry));
+    this.#turns = new LaneTurns(this.#setup, this.#notes, (limits) => this.#take(limits));
     this.#poison = new PoisonWatch(this.#setup);
     this.#settler = new LaneSettler(this.name, this.#setup, this.#notes, this.#poison);
-    this.#setup.breaker.onTransition(({ from, to, reason }) => this.#settler.transitioned(from, to, reason));
+    this.#setup.breaker.onTransition(({ from, to, reason }) => {
+      this.#settler.transitioned(from, to, reason);
+      if (to === "closed") this.#turns.splitBacklog();
+    });
   }
 
   /** Begins to send. Does nothing when the lane has begun already. */
@@ -116,6 +125,7 @@ export class Lane {
   }
 
   async #run(): Promise<void> {
+    this.#turns.splitBacklog();
     for (;;) {
       const rest = this.#startWhatMayStart();
       if (this.#mayEnd(rest)) break;
@@ -195,9 +205,8 @@ export class Lane {
   }
 
   #pickBatch(): Job | undefined {
-    const { mergeBytesMax, mergeItemsMax, mergeRecordsMax } = this.#setup;
     for (;;) {
-      const entries = this.#take(this.#notes.nextIsAlone ? 1 : mergeRecordsMax, mergeItemsMax, mergeBytesMax);
+      const entries = this.#turns.take();
       if (entries.length === 0) return undefined;
       const fresh = this.#settler.dropExpired(entries);
       if (fresh.length > 0) return this.#job("batch", fresh, []);
@@ -220,15 +229,15 @@ export class Lane {
 
   #takeOneFresh(): JournalEntry | undefined {
     for (;;) {
-      const entries = this.#take(1, Infinity, Infinity);
+      const entries = this.#take({ ...EVERYTHING, recordCountMax: 1 });
       if (entries.length === 0) return undefined;
       const [entry] = this.#settler.dropExpired(entries);
       if (entry !== undefined) return entry;
     }
   }
 
-  #take(recordCountMax: number, itemCountMax: number, bytesMax: number): readonly JournalEntry[] {
-    const entries = this.#setup.cursor.take({ recordCountMax, itemCountMax, bytesMax });
+  #take(limits: TakeLimits): readonly JournalEntry[] {
+    const entries = this.#setup.cursor.take(limits);
     const [first] = entries;
     if (first !== undefined) this.#notes.taken(first, (sequence) => this.#isInHand(sequence));
     return entries;
@@ -327,7 +336,7 @@ export class Lane {
     const { mergeRecordsMax } = this.#setup;
     for (const { entry } of this.#poison.clear("at_rest")) this.#settler.reject(entry, "unsupported");
     for (;;) {
-      const entries = this.#take(mergeRecordsMax, Infinity, Infinity);
+      const entries = this.#take({ ...EVERYTHING, recordCountMax: mergeRecordsMax });
       if (entries.length === 0) return;
       for (const entry of entries) this.#settler.reject(entry, "unsupported");
     }
@@ -367,7 +376,7 @@ export class Lane {
       left.push(...job.skipped, ...(job.kind === "parked" ? [] : job.entries));
     }
     for (;;) {
-      const entries = cursor.take({ recordCountMax: Infinity, itemCountMax: Infinity, bytesMax: Infinity });
+      const entries = cursor.take(EVERYTHING);
       if (entries.length === 0) break;
       left.push(...entries);
     }

@@ -1,4 +1,4 @@
-import type { JournalEntry, Settlement } from "../exporters/journal/journal.ts";
+import type { JournalEntry, Part, Settlement } from "../exporters/journal/journal.ts";
 import { type CountByReason, type Reason, tally, total } from "../exporters/reason.ts";
 
 /** A part of a record that was too large to be sent as one. */
@@ -6,6 +6,9 @@ export interface Piece {
   readonly body: Uint8Array;
   readonly itemCount: number;
 }
+
+/** Where a record stands in the stream. */
+type Place = Pick<JournalEntry, "sequence">;
 
 /** What a lane remembers about one record between two attempts. */
 export interface Note {
@@ -35,8 +38,14 @@ const NOTES_MAX = 16_384;
  */
 export class LaneNotes {
   readonly #notes = new Map<number, Note>();
-  /** Records up to this sequence are sent alone, because a merged request with them in it was refused. */
-  #aloneUpTo = -1;
+  readonly #partOf: (place: Place) => Part;
+  /** Records of its part up to each of these are sent alone, because a merged request with them in it was refused. */
+  #marks: readonly Place[] = [];
+
+  /** @param partOf The part of the queue that a record belongs to: each comes in its own order. */
+  constructor(partOf: (place: Place) => Part) {
+    this.#partOf = partOf;
+  }
 
   get(entry: JournalEntry): Note | undefined {
     return this.#notes.get(entry.sequence);
@@ -70,9 +79,11 @@ export class LaneNotes {
     for (const note of this.#notes.values()) note.failureCount = 0;
   }
 
-  /** From now on the record, and those before it, are not merged with others. */
-  sendAlone(entry: JournalEntry): void {
-    this.#aloneUpTo = Math.max(this.#aloneUpTo, entry.sequence);
+  /** From now on the record, and those before it in its part, are not merged with others. */
+  sendAlone({ sequence }: JournalEntry): void {
+    const part = this.#partOf({ sequence });
+    const isMarked = this.#marks.some((mark) => this.#partOf(mark) === part && mark.sequence >= sequence);
+    if (!isMarked) this.#marks = [...this.#marks.filter((mark) => this.#partOf(mark) !== part), { sequence }];
   }
 
   /**
@@ -87,17 +98,21 @@ export class LaneNotes {
     }
   }
 
-  /** Whether the next record has to be taken alone. */
-  get nextIsAlone(): boolean {
-    return this.#aloneUpTo >= 0;
+  /** Whether the next record of a part has to be taken alone. */
+  nextIsAlone(part: Part): boolean {
+    return this.#marks.some((mark) => this.#partOf(mark) === part);
   }
 
-  /** Told what was taken: records come in order, so once one beyond the mark was seen, none before it waits. */
+  /**
+   * Told what was taken: the records of a part come in order, so once one beyond its mark was seen, none before it
+   * waits.
+   */
   taken(first: JournalEntry, isInHand: (sequence: number) => boolean): void {
-    if (first.sequence > this.#aloneUpTo) this.#aloneUpTo = -1;
+    const isPassed = (place: Place) => place.sequence < first.sequence && this.#partOf(place) === this.#partOf(first);
+    if (this.#marks.length > 0) this.#marks = this.#marks.filter((mark) => !isPassed(mark));
     if (this.#notes.size <= NOTES_MAX) return;
     for (const sequence of this.#notes.keys()) {
-      if (sequence < first.sequence && !isInHand(sequence)) this.#notes.delete(sequence);
+      if (isPassed({ sequence }) && !isInHand(sequence)) this.#notes.delete(sequence);
     }
   }
 

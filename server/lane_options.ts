@@ -28,6 +28,12 @@ export interface LaneLimits {
   readonly mergeItemsMax?: number;
   /** So many records are merged, 1 to 65 536: this bounds how many are sent alone after a refusal. @default {1024} */
   readonly mergeRecordsMax?: number;
+  /**
+   * So many bytes that wait when the circuit closes, or at the start, are a backlog, 1 to 2^40: live records pass it.
+   * Less is gone with a request or two, and keeps its order.
+   * @default {4_194_304}
+   */
+  readonly backlogBytesMin?: number;
   /** Older records are dropped, 0 to 31 536 000 000; 0 keeps them for ever. @default {0} */
   readonly recordAgeMaxMs?: number;
   /** The wait after a first failure while the circuit is closed, 1 to 60 000; it doubles. @default {1000} */
@@ -52,6 +58,7 @@ const LIMITS = {
   mergeBytesMax: { default: 4_194_304, min: 1, max: 67_108_864, integer: true },
   mergeItemsMax: { default: 8192, min: 1, max: 1_000_000, integer: true },
   mergeRecordsMax: { default: 1024, min: 1, max: 65_536, integer: true },
+  backlogBytesMin: { default: 4_194_304, min: 1, max: 2 ** 40, integer: true },
   recordAgeMaxMs: { default: 0, min: 0, max: 31_536_000_000, integer: true },
   backoffMs: { default: 1000, min: 1, max: 60_000, integer: true },
   backoffMaxMs: { default: 30_000, min: 1, max: 3_600_000, integer: true },

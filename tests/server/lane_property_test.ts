@@ -70,6 +70,16 @@ class Voyage {
 
   readonly berth;
 
+  /** Tells whether the cursor was split, each time, by what had been received until then. */
+  watchSplits(told: (received: number) => void): void {
+    const { cursor } = this.berth;
+    const split = cursor.split.bind(cursor);
+    cursor.split = () => {
+      split();
+      told(this.received);
+    };
+  }
+
   async take(step: Step): Promise<void> {
     if (step.kind === "mood") this.#moods = step.moods;
     if (step.kind === "wait") await this.harbour.advance(step.ms);
@@ -124,9 +134,10 @@ Deno.test("P2-10 whatever the backend answers, the account balances at every res
       fc.constantFrom(1, 4),
       fc.constantFrom("reject" as const, "drop_oldest" as const),
       fc.constantFrom(0, 40_000),
+      fc.constantFrom(1, 10_000),
       fc.boolean(),
-      async (steps, inFlightMax, onFull, recordAgeMaxMs, heals) => {
-        const harbour = new Harbour({ ...OPTIONS, inFlightMax, recordAgeMaxMs, itemsMax: 60 });
+      async (steps, inFlightMax, onFull, recordAgeMaxMs, backlogBytesMin, heals) => {
+        const harbour = new Harbour({ ...OPTIONS, inFlightMax, recordAgeMaxMs, backlogBytesMin, itemsMax: 60 });
         const voyage = new Voyage(harbour, onFull);
         for (const step of steps) {
           await voyage.take(step);
@@ -155,24 +166,49 @@ Deno.test("P2-10 whatever the backend answers, the account balances at every res
   );
 });
 
-Deno.test("one request at a time and nothing parked: the backend sees the stream in its order", async () => {
+const calmStory = (() => {
   const calm = ["delivered", "partial", "refused", "lost", "throttled", "small", "hung", "misconfigured"] as const;
-  const calmStory = story.map((steps) =>
+  return story.map((steps) =>
     steps.map((step) =>
       step.kind === "mood"
         ? { ...step, moods: step.moods.map((mood) => calm.find((one) => one === mood) ?? "lost") }
         : step
     )
   );
+})();
+
+/** One request at a time, nothing is parked, and in the end all is delivered. @returns The points at which was split. */
+async function calmVoyage(steps: readonly Step[], backlogBytesMin: number): Promise<[Voyage, readonly number[]]> {
+  const harbour = new Harbour({ ...OPTIONS, inFlightMax: 1, headProbesMax: 1000, itemsMax: 1000, backlogBytesMin });
+  const voyage = new Voyage(harbour, "reject");
+  const splits: number[] = [];
+  voyage.watchSplits((received) => splits.push(received));
+  for (const step of steps) await voyage.take(step);
+  await voyage.take({ kind: "mood", moods: ["delivered"] });
+  await voyage.take({ kind: "wait", ms: 600_000 });
+  assert.equal(total(harbour.balance("a").dropped), 0);
+  return [voyage, splits];
+}
+
+Deno.test("one request at a time and nothing parked: the backend sees the stream in its order", async () => {
   await fc.assert(
     fc.asyncProperty(calmStory, async (steps) => {
-      const harbour = new Harbour({ ...OPTIONS, inFlightMax: 1, headProbesMax: 1000, itemsMax: 1000 });
-      const voyage = new Voyage(harbour, "reject");
-      for (const step of steps) await voyage.take(step);
-      await voyage.take({ kind: "mood", moods: ["delivered"] });
-      await voyage.take({ kind: "wait", ms: 600_000 });
-      assert.deepEqual(voyage.delivered, Array.from({ length: voyage.received }, (_, item) => item));
-      assert.equal(total(harbour.balance("a").dropped), 0);
+      const [{ delivered, received }] = await calmVoyage(steps, 10_000_000);
+      assert.deepEqual(delivered, Array.from({ length: received }, (_, item) => item));
+    }),
+    { numRuns: RUN_COUNT / 3 },
+  );
+});
+
+Deno.test("with splits too, but that what was received after one may pass what was received before it", async () => {
+  await fc.assert(
+    fc.asyncProperty(calmStory, async (steps) => {
+      const [{ delivered, received }, splits] = await calmVoyage(steps, 1);
+      assert.equal(delivered.length, received);
+      for (const [index, from] of [0, ...splits].entries()) {
+        const between = delivered.filter((item) => item >= from && item < (splits[index] ?? Infinity));
+        assert.deepEqual(between, between.toSorted((a, b) => a - b));
+      }
     }),
     { numRuns: RUN_COUNT / 3 },
   );
