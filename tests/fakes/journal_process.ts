@@ -80,10 +80,13 @@ async function live(life: JournalLife): Promise<void> {
         continue;
       }
       await cursor.untilSomethingWaits(ending.signal);
+      if (random() < 0.02) cursor.split();
+      const from = ([undefined, "backlog", "live"] as const)[Math.floor(random() * 3)];
       const taken = cursor.take({
         recordCountMax: Math.ceil(random() * IN_FLIGHT_MAX / SENDER_COUNT),
         itemCountMax: 100,
         bytesMax: 20_000,
+        ...(from && { from }),
       });
       if (random() < 0.1) {
         cursor.release(taken);
