@@ -21,7 +21,7 @@ import { type RecordStream, StreamReader } from "./reader.ts";
 import { encodeStreamState, recover, type RecoveredStream, STREAM_FILE } from "./recovery.ts";
 import type { Segment, Segments } from "./segments.ts";
 import { SlotFile } from "./slot_file.ts";
-import { SegmentWriter } from "./writer.ts";
+import { SegmentWriter, UNSYNCED_BYTES_MAX } from "./writer.ts";
 
 /** Bytes that may wait to be written, but for the first record: whoever sends more is told that the queue is full. */
 const WAITING_BYTES_MAX = 256 * 2 ** 20;
@@ -104,8 +104,7 @@ export class DiskJournal implements Journal {
     const lock = await options.lock?.(streamFolder);
     try {
       const recovered = await recover(disk, streamFolder);
-      // What a killed process has written is in the system's hands only.
-      if (options.fsync !== "never") await recovered.segments.last?.file.sync().catch(() => {});
+      if (options.fsync !== "never") await syncLast(disk, streamFolder, recovered.segments);
       const damaged = (await disk.list(streamFolder)).filter((name) => name.endsWith(DAMAGED_SUFFIX));
       return new DiskJournal(signal, streamFolder, options, numbers, lock, recovered, damaged.length);
     } catch (error) {
@@ -153,6 +152,7 @@ export class DiskJournal implements Journal {
       clock,
       sleep,
       onWritten: (heads) => this.#written(heads),
+      onSynced: () => this.#planTidying(),
       onDisk: (error) => this.#health.answered("segments", error),
     });
     this.#cursors = new CursorSet({
@@ -272,10 +272,7 @@ export class DiskJournal implements Journal {
       get end() {
         return writer.end;
       },
-      get tailPosition() {
-        return writer.tailPosition;
-      },
-      readTail: (position, into) => writer.readTail(position, into),
+      tail: writer.tail,
     };
     return new StreamReader(stream, (segment, from, to) => this.#damage.note(segment, from, to));
   }
@@ -333,7 +330,7 @@ export class DiskJournal implements Journal {
   #isWanted(segment: Segment): boolean {
     if (segment === this.#writer.active) return true;
     const end = this.#segments.following(segment.position)?.position ?? this.#writer.end.position;
-    return this.#cursors.want(segment.position, end);
+    return end > this.#writer.tail.position || this.#cursors.want(segment.position, end);
   }
 
   #slotFile(name: string, generation: number, value: () => unknown): SlotFile {
@@ -353,4 +350,11 @@ export class DiskJournal implements Journal {
     });
     return file;
   }
+}
+
+/** Makes durable what a killed process has written: until then it may be in the system's hands only. */
+async function syncLast(disk: Disk, folder: string, segments: Segments): Promise<void> {
+  const from = (segments.last?.position ?? 0) - UNSYNCED_BYTES_MAX;
+  for (const { file } of segments.from(from)) await file.sync().catch(() => {});
+  await disk.syncFolder(folder).catch(() => {});
 }

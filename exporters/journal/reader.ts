@@ -9,6 +9,7 @@ import {
   type StreamPoint,
 } from "./format.ts";
 import { fileOffset, type Segment, type Segments } from "./segments.ts";
+import type { Tail } from "./tail.ts";
 
 /** The stream that a reader reads. */
 export interface RecordStream {
@@ -16,10 +17,8 @@ export interface RecordStream {
   readonly segments: Segments;
   /** Where the stream ends. */
   readonly end: StreamPoint;
-  /** From this position on the stream is in memory still. */
-  readonly tailPosition: number;
-  /** Copies bytes of the tail. @returns How many: fewer than fit only at the end. */
-  readTail(position: number, into: Uint8Array): number;
+  /** Its last records, which are in memory still: there they are taken from. */
+  readonly tail: Tail;
 }
 
 /** What stands at a point of the stream. */
@@ -69,11 +68,9 @@ export class StreamReader {
    * @param insist Whether to step over what the disk cannot read, if there is something readable behind it.
    */
   find(at: StreamPoint, insist: boolean): Found {
-    const { salt } = this.#stream;
     const segment = this.#stream.segments.holding(at.position);
     try {
-      const bytes = segment && this.#bytes(segment, at.position, RECORD_HEAD_BYTES);
-      const head = bytes && decodeRecordHead(bytes, salt);
+      const head = segment && this.#headAt(segment, at.position);
       if (segment !== undefined && head?.at.position === at.position && this.#fits(head, segment)) {
         if (head.at.sequence === at.sequence && head.at.items === at.items) return { kind: "record", head };
         // Whoever asks comes from a stretch that was lost before: what it knows of it ends here.
@@ -87,12 +84,15 @@ export class StreamReader {
 
   /** The hops and the payload of a record. @param insist As above. */
   body(head: RecordHead, insist: boolean): Body {
-    const { salt, segments } = this.#stream;
-    const segment = segments.holding(head.at.position);
+    const { salt, segments, tail } = this.#stream;
+    const { position } = head.at;
+    const kept = tail.following(position);
+    if (kept?.head === head) return { kind: "body", hops: kept.hops, payload: kept.payload };
+    const segment = segments.holding(position);
     if (segment === undefined) return { kind: "damage" };
     const bytes = new Uint8Array(head.hopsBytes + head.payloadBytes);
     try {
-      if (this.#copy(segment, head.at.position + RECORD_HEAD_BYTES, bytes) === bytes.length) {
+      if (this.#copy(segment, position + RECORD_HEAD_BYTES, bytes) === bytes.length) {
         const hops = bytes.subarray(0, head.hopsBytes);
         const payload = bytes.subarray(head.hopsBytes);
         if (bodyCrc(hops, payload, salt) === head.bodyCrc) {
@@ -102,20 +102,30 @@ export class StreamReader {
     } catch (error) {
       if (!insist || this.#findNext(head.at, insist).kind === "unreadable") return { kind: "unreadable", error };
     }
-    this.#onDamage(segment, head.at.position, pointAfter(head).position);
+    this.#onDamage(segment, position, pointAfter(head).position);
     return { kind: "damage" };
+  }
+
+  /** What may be the head of a record there. */
+  #headAt(segment: Segment, position: number): RecordHead | undefined {
+    const { salt, tail } = this.#stream;
+    if (position >= tail.position) return tail.following(position)?.head;
+    return decodeRecordHead(this.#bytes(segment, position, RECORD_HEAD_BYTES), salt);
   }
 
   /** The first record of one segment from a position on; undefined when it has none. */
   #firstRecordIn(segment: Segment, from: number, insist: boolean): RecordHead | undefined {
-    return scanForRecord({
+    const found = scanForRecord({
       salt: this.#stream.salt,
-      read: (position, into) => this.#read(segment, position, into),
+      read: (position, into) => segment.file.read(fileOffset(segment, position), into),
       from,
-      end: this.#endOf(segment),
+      end: this.#fileEndOf(segment),
       accept: (head, position) => head.at.position === position && this.#fits(head, segment),
       stepOver: insist ? (position) => PAGE_BYTES - fileOffset(segment, position) % PAGE_BYTES : undefined,
     });
+    if (found !== undefined) return found;
+    const kept = this.#stream.tail.following(from)?.head;
+    return kept !== undefined && this.#fits(kept, segment) ? kept : undefined;
   }
 
   /** Where the stream goes on behind a point at which nothing can be read. */
@@ -160,31 +170,29 @@ export class StreamReader {
     return Math.min(this.#stream.segments.following(segment.position)?.position ?? Infinity, this.#stream.end.position);
   }
 
-  /** Up to `count` bytes, at most a window's: valid until the next call. */
+  /** Where that ends which is read from the file. */
+  #fileEndOf(segment: Segment): number {
+    return Math.min(this.#endOf(segment), this.#stream.tail.position);
+  }
+
+  /** Up to `count` bytes of the file, at most a window's: valid until the next call. */
   #bytes(segment: Segment, position: number, count: number): Uint8Array {
     const isIn = position >= this.#windowFrom && position + count <= this.#windowFrom + this.#windowBytes;
     if (!isIn) {
       this.#windowBytes = 0;
-      const wanted = Math.min(WINDOW_BYTES, this.#endOf(segment) - position);
+      const wanted = Math.max(0, Math.min(WINDOW_BYTES, this.#fileEndOf(segment) - position));
       this.#windowFrom = position;
-      this.#windowBytes = this.#read(segment, position, this.#window.subarray(0, Math.max(0, wanted)));
+      this.#windowBytes = segment.file.read(fileOffset(segment, position), this.#window.subarray(0, wanted));
     }
     const start = position - this.#windowFrom;
     return this.#window.subarray(start, Math.min(start + count, this.#windowBytes));
   }
 
   #copy(segment: Segment, position: number, into: Uint8Array): number {
-    if (into.length > WINDOW_BYTES) return this.#read(segment, position, into);
+    if (into.length > WINDOW_BYTES) return segment.file.read(fileOffset(segment, position), into);
     const bytes = this.#bytes(segment, position, into.length);
     into.set(bytes);
     return bytes.length;
-  }
-
-  #read(segment: Segment, position: number, into: Uint8Array): number {
-    const fileBytes = Math.min(into.length, Math.max(0, this.#stream.tailPosition - position));
-    const done = fileBytes === 0 ? 0 : segment.file.read(fileOffset(segment, position), into.subarray(0, fileBytes));
-    if (done < fileBytes || done === into.length) return done;
-    return done + this.#stream.readTail(position + done, into.subarray(done));
   }
 }
 

@@ -22,6 +22,7 @@ import {
 import { PAGE_BYTES, scanForRecord, StreamReader } from "./reader.ts";
 import { type Segment, segmentNumber, Segments } from "./segments.ts";
 import { readSlots } from "./slot_file.ts";
+import { Tail } from "./tail.ts";
 
 /** What a journal knows of itself as a whole, beside its segments and cursors. */
 export interface StreamState {
@@ -253,7 +254,7 @@ function endOfSegments(segments: Segments, salt: number | undefined): StreamPoin
     items: Infinity,
     position: Math.max(last.position, last.position + last.bytes - SEGMENT_HEADER_BYTES),
   };
-  const reader = new StreamReader({ salt, segments, end: fileEnd, tailPosition: Infinity, readTail: () => 0 });
+  const reader = new StreamReader({ salt, segments, end: fileEnd, tail: new Tail() });
   let end = last.begin;
   let at: StreamPoint = last.begin ?? { sequence: 0, items: 0, position: last.position };
   while (at.position < fileEnd.position) {

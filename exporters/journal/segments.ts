@@ -64,6 +64,11 @@ export class Segments implements Iterable<Segment> {
     return this.#segments[this.#indexOf(position)];
   }
 
+  /** The segment that a position falls into, and those behind it. */
+  from(position: number): readonly Segment[] {
+    return this.#segments.slice(Math.max(0, this.#indexOf(position)));
+  }
+
   /** The first segment that begins behind a position. */
   following(position: number): Segment | undefined {
     return this.#segments[this.#indexOf(position) + 1];

@@ -14,6 +14,7 @@ import {
 } from "./format.ts";
 import type { JournalRecord } from "./journal.ts";
 import { fileOffset, type Segment, segmentName, type Segments } from "./segments.ts";
+import { Tail, type TailRecord } from "./tail.ts";
 
 /**
  * When a record is on the platters, not only in the system's hands. It survives the end of the process in any case.
@@ -42,6 +43,8 @@ export interface SegmentWriterOptions {
   readonly sleep: Sleep;
   /** Told of records as soon as they are safe, before whoever appended them. */
   readonly onWritten: (heads: readonly RecordHead[]) => void;
+  /** Told when what was written is durable. */
+  readonly onSynced: () => void;
   /** Told when the disk fails, and with undefined when it is well again. */
   readonly onDisk: (error: unknown) => void;
 }
@@ -52,32 +55,35 @@ const GROUP_BYTES_MAX = 8 * 2 ** 20;
 /** What is not synced yet is kept in memory too. Beyond this much, records wait for a sync. */
 const TAIL_BYTES_MAX = 64 * 2 ** 20;
 
+/** What may be not synced at any moment, before the last segment. */
+export const UNSYNCED_BYTES_MAX: number = TAIL_BYTES_MAX + GROUP_BYTES_MAX;
+
+/** The room in which groups are laid out that fit into it; a larger one gets a room of its own. */
+const DESK_BYTES = 2 ** 20;
+
 interface Waiting {
   readonly record: JournalRecord;
-  readonly hops: Uint8Array;
+  readonly hopsBytes: Uint8Array;
   readonly answer: (isWritten: boolean) => void;
-}
-
-/** A stretch of the stream, as it was written. */
-interface Chunk {
-  readonly from: StreamPoint;
-  readonly bytes: Uint8Array;
 }
 
 /**
  * The one writer of a stream: puts records behind each other, those that wait together in one write, and begins a new
- * segment when one is full.
+ * segment when one is full. Syncs in the background, unless whoever appends waits for that.
  *
  * A file in which a write or a sync has failed is never trusted again. What was not synced is written from memory to a
  * new segment, which takes its place from there on; until that is done, nothing is accepted.
  *
  * ```
- *   append ──► waiting ──group──► write ──► sync (commit) ──► told, answered
- *                                   │          │
- *                                   └──failed──┴──► new segment: header, unsynced tail ──► sync, rename ──► again
+ *   append ──► waiting ──group──► write ──► sync (commit) ──► told, answered ──► sync (interval)
+ *                                   │          │                                    │
+ *                                   └──failed──┴──► new segment: header, tail ◄─────┘
+ *                                                       └──► sync, rename ──► again
  * ```
  */
 export class SegmentWriter {
+  /** What is not synced, up to the end of the stream. Empty when nobody asks for that. */
+  readonly tail: Tail = new Tail();
   readonly #options: SegmentWriterOptions;
   #end: StreamPoint;
   #nextNumber: number;
@@ -89,11 +95,11 @@ export class SegmentWriter {
   #isBroken = false;
   #retryAtMs = -Infinity;
   #repairIsPlanned = false;
-  /** What is not synced, from its first byte to the end of the stream. Empty when nobody asks for that. */
-  #tail: Chunk[] = [];
-  #tailBytes = 0;
-  #syncIsDue = false;
+  /** Whether a segment has been made whose name is not durable. */
+  #nameIsNew = false;
   #syncIsPlanned = false;
+  #syncing: Promise<boolean> = Promise.resolve(true);
+  #desk = new Uint8Array(0);
   readonly #closing = new AbortController();
   #running: Promise<void> | undefined;
 
@@ -117,46 +123,22 @@ export class SegmentWriter {
     return this.#waitingBytes;
   }
 
-  /** From here on the stream is in memory. */
-  get tailPosition(): number {
-    return this.#tail[0]?.from.position ?? Infinity;
-  }
-
-  readTail(position: number, into: Uint8Array): number {
-    let done = 0;
-    for (const { from, bytes } of this.#tail) {
-      const start = position + done - from.position;
-      if (start >= bytes.length) continue;
-      const part = bytes.subarray(start, start + into.length - done);
-      into.set(part, done);
-      done += part.length;
-      if (done === into.length) break;
-    }
-    return done;
-  }
-
   /** Resolves when the record is as safe as the policy says, or with false when the disk took it not. */
-  append(record: JournalRecord, hops: Uint8Array): Promise<boolean> {
+  append(record: JournalRecord, hopsBytes: Uint8Array): Promise<boolean> {
     if (this.#closing.signal.aborted) return Promise.resolve(false);
     return new Promise((answer) => {
-      this.#waiting.push({ record, hops, answer });
-      this.#waitingBytes += sizeOf(record, hops);
+      this.#waiting.push({ record, hopsBytes, answer });
+      this.#waitingBytes += sizeOf(record, hopsBytes);
       this.#run();
     });
-  }
-
-  /** Makes what was accepted durable now. */
-  async sync(): Promise<void> {
-    if (this.#options.fsync === "never") return;
-    this.#syncIsDue = true;
-    this.#run();
-    await this.#running;
   }
 
   /** Writes and syncs what is left, and lets go of everything. */
   async close(): Promise<void> {
     this.#retryAtMs = -Infinity; // The last chance of what is in memory only.
-    await this.sync();
+    this.#run();
+    await this.#running;
+    if (this.tail.bytes > 0 && !(await this.#sync())) this.#run();
     this.#closing.abort();
     await this.#running;
   }
@@ -167,12 +149,11 @@ export class SegmentWriter {
 
   async #work(): Promise<void> {
     await Promise.resolve(); // Whatever is appended in this turn is one group.
-    while (this.#waiting.length > 0 || this.#syncIsDue || this.#mayRepair) {
+    while (this.#waiting.length > 0 || this.#mayRepair) {
       const group = this.#nextGroup();
       if (group.length > 0) await this.#append(group);
-      else if (this.#isBroken) await this.#repair();
-      if (this.#tailBytes > TAIL_BYTES_MAX) this.#syncIsDue = true;
-      if (this.#syncIsDue) await this.#syncTail();
+      else await this.#repair();
+      if (this.tail.bytes > TAIL_BYTES_MAX) await this.#sync();
     }
     this.#running = undefined;
   }
@@ -181,8 +162,8 @@ export class SegmentWriter {
     const groupBytesMax = Math.min(GROUP_BYTES_MAX, this.#options.segmentBytesMax);
     let count = 0;
     let bytes = 0;
-    for (const { record, hops } of this.#waiting) {
-      bytes += sizeOf(record, hops);
+    for (const { record, hopsBytes } of this.#waiting) {
+      bytes += sizeOf(record, hopsBytes);
       if (count > 0 && bytes > groupBytesMax) break;
       count++;
     }
@@ -190,13 +171,12 @@ export class SegmentWriter {
   }
 
   async #append(group: readonly Waiting[]): Promise<void> {
-    const heads: RecordHead[] = [];
     let isWritten = false;
-    this.#waitingBytes -= group.reduce((sum, { record, hops }) => sum + sizeOf(record, hops), 0);
+    this.#waitingBytes -= group.reduce((sum, { record, hopsBytes }) => sum + sizeOf(record, hopsBytes), 0);
     try {
-      const bytes = encodeGroup(group, this.#end, this.#options.salt, heads);
-      isWritten = await this.#write(bytes) || (this.#isBroken && await this.#write(bytes));
-      if (isWritten) this.#written(heads);
+      const records = inStream(group, this.#end, this.#options.salt);
+      isWritten = await this.#write(records) || (this.#isBroken && await this.#write(records));
+      if (isWritten) this.#written(records.map(({ head }) => head));
     } catch (error) {
       this.#options.onDisk(error); // A fault of our own, or no memory: those who wait are told.
     } finally {
@@ -210,90 +190,97 @@ export class SegmentWriter {
     this.#options.onWritten(heads);
   }
 
-  /** Puts bytes behind the end, durably where that is asked for. Nothing is changed when that fails. */
-  async #write(bytes: Uint8Array): Promise<boolean> {
+  /** Puts records behind the end, durably where that is asked for. Nothing is changed when that fails. */
+  async #write(records: readonly TailRecord[]): Promise<boolean> {
+    const bytes = this.#layOut(records);
     if (!(await this.#hasRoomFor(bytes.length)) || this.#active === undefined) return false;
     const { fsync } = this.#options;
     const segment = this.#active;
     try {
       await segment.file.write(fileOffset(segment, this.#end.position), bytes);
-      if (!segment.file.isLinked) throw new Error(`${segment.path} was deleted`);
+      // Who syncs finds out then.
+      if (fsync === "never") mustBeLinked(segment);
     } catch (error) {
       this.#fail(error);
       return false;
     }
     segment.bytes = fileOffset(segment, this.#end.position) + bytes.length;
     if (fsync === "never") return true;
-    this.#tail.push({ from: this.#end, bytes });
-    this.#tailBytes += bytes.length;
-    if (fsync === "interval" || await this.#syncTail() || await this.#repair()) return true;
-    this.#tail.pop();
-    this.#tailBytes -= bytes.length;
+    this.tail.push(records);
+    if (fsync === "interval" || await this.#sync() || await this.#repair()) return true;
+    this.tail.pop(records.length);
     return false;
   }
 
   /** Whether there is a segment that can be written to and is not full. */
   async #hasRoomFor(byteCount: number): Promise<boolean> {
-    if (this.#isBroken && !(await this.#repair())) return false;
+    if (this.#isBroken) return await this.#repair();
     const active = this.#active;
     const isFull = active === undefined ||
       (active.bytes > SEGMENT_HEADER_BYTES && active.bytes + byteCount > this.#options.segmentBytesMax);
-    if (!isFull) return true;
-    // Only the active segment ever has a tail.
-    if (this.#tail.length > 0 && !(await this.#syncTail())) return await this.#repair();
-    return await this.#begin();
+    return !isFull || await this.#begin(this.#end, []);
   }
 
-  /** Makes the tail durable. When it cannot, the active segment is broken. */
+  /** Makes durable what is in the tail by now. When that cannot be done, the active segment is broken. */
+  #sync(): Promise<boolean> {
+    return this.#syncing = this.#syncing.then(() => this.#syncTail());
+  }
+
   async #syncTail(): Promise<boolean> {
-    this.#syncIsDue = false;
-    const segment = this.#active;
-    if (this.#isBroken || segment === undefined) return false;
-    if (this.#tail.length === 0) return true;
+    const { disk, folder, segments, onSynced } = this.#options;
+    const last = this.tail.records.at(-1);
+    if (this.#isBroken) return false;
+    if (last === undefined) return true;
+    const nameIsNew = this.#nameIsNew;
+    this.#nameIsNew = false;
     try {
-      await segment.file.sync();
-      if (!segment.file.isLinked) throw new Error(`${segment.path} was deleted`);
+      for (const segment of segments.from(this.tail.position)) {
+        await segment.file.sync();
+        mustBeLinked(segment);
+      }
+      if (nameIsNew) await disk.syncFolder(folder);
     } catch (error) {
-      this.#fail(error);
+      if (!this.#isBroken) this.#fail(error);
       return false;
     }
-    this.#tail = [];
-    this.#tailBytes = 0;
+    this.tail.trim(pointAfter(last.head).position);
+    onSynced();
     return true;
   }
 
   /** Writes what is only in memory to a new segment, which takes the place of the broken one. */
   async #repair(): Promise<boolean> {
     if (!this.#mayRepair) return false;
+    await this.#syncing; // Nobody else holds on to what is replaced now.
     this.#retryAtMs = this.#options.clock.nowMs() + this.#options.retryMs;
-    return await this.#begin();
+    return await this.#begin(this.tail.records[0]?.head.at ?? this.#end, this.tail.records);
   }
 
   get #mayRepair(): boolean {
     return this.#isBroken && this.#options.clock.nowMs() >= this.#retryAtMs;
   }
 
-  /** Begins a new segment, with the tail in it if there is one. */
-  async #begin(): Promise<boolean> {
+  /** Begins a new segment, with records in it that take the place of what stands there. */
+  async #begin(begin: StreamPoint, records: readonly TailRecord[]): Promise<boolean> {
     const { disk, folder, salt, segments, clock, fsync, onDisk } = this.#options;
-    const base = this.#tail[0]?.from ?? this.#end;
     const number = this.#nextNumber++;
     const path = `${folder}/${segmentName(number)}`;
+    let bytes = SEGMENT_HEADER_BYTES;
     try {
       await disk.makeFolder(folder);
       const file = await disk.create(`${path}.new`);
-      const header = encodeSegmentHeader({ salt, number, base, createdAtMs: clock.wallMs() });
-      await file.write(0, header);
-      let bytes = header.length;
-      for (const chunk of this.#tail) {
-        await file.write(bytes, chunk.bytes);
-        bytes += chunk.bytes.length;
+      await file.write(0, encodeSegmentHeader({ salt, number, base: begin, createdAtMs: clock.wallMs() }));
+      for (const group of inGroups(records)) {
+        const groupBytes = this.#layOut(group);
+        await file.write(bytes, groupBytes);
+        bytes += groupBytes.length;
       }
-      if (fsync !== "never") await file.sync();
+      if (this.#isBroken && fsync !== "never") await file.sync();
       // Until it has its name it does not exist: nothing is taken from the old one before the new one has it.
       await disk.rename(`${path}.new`, path);
-      if (fsync !== "never") await disk.syncFolder(folder);
-      this.#active = { number, path, file, position: base.position, begin: base, bytes };
+      if (this.#isBroken && fsync !== "never") await disk.syncFolder(folder);
+      else this.#nameIsNew = true;
+      this.#active = { number, path, file, position: begin.position, begin, bytes };
     } catch (error) {
       await disk.remove(`${path}.new`).catch(() => {});
       this.#fail(error);
@@ -303,16 +290,32 @@ export class SegmentWriter {
       await file.close().catch(() => {});
       await disk.remove(path).catch(() => {});
     }
-    this.#tail = [];
-    this.#tailBytes = 0;
-    if (this.#isBroken) onDisk(undefined);
+    if (!this.#isBroken) return true;
+    this.tail.trim(Infinity);
     this.#isBroken = false;
+    onDisk(undefined);
     return true;
+  }
+
+  /** Records as they stand in a segment. Valid until the next call. */
+  #layOut(records: readonly TailRecord[]): Uint8Array {
+    const byteCount = records.reduce((sum, { head }) => sum + storedBytes(head), 0);
+    if (byteCount <= DESK_BYTES && this.#desk.length === 0) this.#desk = new Uint8Array(DESK_BYTES);
+    const bytes = byteCount <= DESK_BYTES ? this.#desk.subarray(0, byteCount) : new Uint8Array(byteCount);
+    let start = 0;
+    for (const { head, hopsBytes, payload } of records) {
+      encodeRecordHead(head, this.#options.salt, bytes.subarray(start));
+      bytes.set(hopsBytes, start + RECORD_HEAD_BYTES);
+      bytes.set(payload, start + RECORD_HEAD_BYTES + hopsBytes.length);
+      start += storedBytes(head);
+    }
+    return bytes;
   }
 
   #fail(error: unknown): void {
     this.#isBroken = true;
     this.#options.onDisk(error);
+    if (this.#mayRepair) this.#run();
     this.#planRepair();
   }
 
@@ -334,36 +337,46 @@ export class SegmentWriter {
     this.#syncIsPlanned = true;
     void sleep(fsyncIntervalMs, this.#closing.signal).then(() => {
       this.#syncIsPlanned = false;
-      if (this.#closing.signal.aborted || this.#tail.length === 0) return;
-      this.#syncIsDue = true;
-      this.#run();
+      if (!this.#closing.signal.aborted) void this.#sync();
     });
   }
 }
 
-function sizeOf({ payload }: JournalRecord, hops: Uint8Array): number {
-  return storedBytes({ hopsBytes: hops.length, payloadBytes: payload.length });
+function sizeOf({ payload }: JournalRecord, hopsBytes: Uint8Array): number {
+  return storedBytes({ hopsBytes: hopsBytes.length, payloadBytes: payload.length });
 }
 
-/** Records as the stream has them from a point on, and their heads. */
-function encodeGroup(group: readonly Waiting[], end: StreamPoint, salt: number, heads: RecordHead[]): Uint8Array {
-  const bytes = new Uint8Array(group.reduce((sum, { record, hops }) => sum + sizeOf(record, hops), 0));
+function mustBeLinked({ path, file }: Segment): void {
+  if (!file.isLinked) throw new Error(`${path} was deleted`);
+}
+
+/** Records that wait, with the places in the stream that they are to have. */
+function inStream(group: readonly Waiting[], end: StreamPoint, salt: number): readonly TailRecord[] {
   let at = end;
-  for (const { record: { payload, itemCount, receivedAtMs }, hops } of group) {
+  return group.map(({ record: { payload, itemCount, receivedAtMs, hops }, hopsBytes }) => {
     const head: RecordHead = {
       at,
       itemCount,
       receivedAtMs,
-      hopsBytes: hops.length,
+      hopsBytes: hopsBytes.length,
       payloadBytes: payload.length,
-      bodyCrc: bodyCrc(hops, payload, salt),
+      bodyCrc: bodyCrc(hopsBytes, payload, salt),
     };
-    const start = at.position - end.position;
-    encodeRecordHead(head, salt, bytes.subarray(start));
-    bytes.set(hops, start + RECORD_HEAD_BYTES);
-    bytes.set(payload, start + RECORD_HEAD_BYTES + hops.length);
-    heads.push(head);
     at = pointAfter(head);
+    return { head, hops, hopsBytes, payload };
+  });
+}
+
+/** Records in groups that fit on the desk, but for those that alone do not. */
+function* inGroups(records: readonly TailRecord[]): Generator<readonly TailRecord[]> {
+  let from = 0;
+  let bytes = 0;
+  for (const [index, { head }] of records.entries()) {
+    bytes += storedBytes(head);
+    if (bytes <= DESK_BYTES || index === from) continue;
+    yield records.slice(from, index);
+    from = index;
+    bytes = storedBytes(head);
   }
-  return bytes;
+  if (from < records.length) yield records.slice(from);
 }

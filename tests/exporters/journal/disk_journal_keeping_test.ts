@@ -21,10 +21,12 @@ function segmentCount(disk: FakeDisk): number {
 
 Deno.test("a segment goes when no cursor wants anything in it, even behind one that is still wanted", async () => {
   const disk = new FakeDisk();
-  const journal = await openJournal(disk);
+  const clock = new FakeClock();
+  const journal = await openJournal(disk, {}, clock);
   const a = journal.cursor("a", "reject");
   const b = journal.cursor("b", "reject");
   for (let id = 1; id <= 20; id++) await journal.append(recordOf(id));
+  await clock.advance(200);
   const count = segmentCount(disk);
   assert.ok(count > 4);
   drain(a);
