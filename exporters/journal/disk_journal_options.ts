@@ -28,7 +28,7 @@ export interface DiskJournalOptions {
    * Bytes of one segment: opening takes as long as reading one, and room is given back by as much. Each has one open
    * file. From 256 to 2^32.
    *
-   * @default {a 64th of `bytesMax`, but from 1 MiB to 256 MiB}
+   * @default {a 16th of `bytesMax`, but from 1 MiB to 256 MiB}
    */
   readonly segmentBytesMax?: number;
   /**
@@ -85,7 +85,7 @@ const MIB = 2 ** 20;
 const LIMITS = {
   bytesMax: { default: 1024 * MIB, min: 1, max: 2 ** 40, integer: true },
   itemsMax: { default: 10_000_000, min: 1, max: 2 ** 40, integer: true },
-  segmentBytesMax: { default: 16 * MIB, min: 256, max: 2 ** 32, integer: true },
+  segmentBytesMax: { default: 64 * MIB, min: 256, max: 2 ** 32, integer: true },
   fsyncIntervalMs: { default: 100, min: 1, max: 60_000, integer: true },
   recordAgeMaxMs: { default: 0, min: 0, max: 2 ** 40, integer: true },
   retryMs: { default: 1000, min: 1, max: 3_600_000, integer: true },
@@ -104,6 +104,6 @@ type NumberName = {
 export function journalNumbers(options: DiskJournalOptions): DiskJournalNumbers {
   const numbers = withinLimits<NumberName>("open journal", options, LIMITS);
   if (options.segmentBytesMax !== undefined) return numbers;
-  const segmentBytesMax = Math.min(Math.max(Math.ceil(numbers.bytesMax / 64), MIB), 256 * MIB);
+  const segmentBytesMax = Math.min(Math.max(Math.ceil(numbers.bytesMax / 16), MIB), 256 * MIB);
   return { ...numbers, segmentBytesMax };
 }

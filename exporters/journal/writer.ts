@@ -1,6 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Sleep } from "../sleep.ts";
-import type { Disk } from "./disk.ts";
+import type { Disk, DiskFile } from "./disk.ts";
 import {
   bodyCrc,
   encodeRecordHead,
@@ -58,8 +58,11 @@ const TAIL_BYTES_MAX = 64 * 2 ** 20;
 /** What may be not synced at any moment, before the last segment. */
 export const UNSYNCED_BYTES_MAX: number = TAIL_BYTES_MAX + GROUP_BYTES_MAX;
 
-/** The room in which groups are laid out that fit into it; a larger one gets a room of its own. */
-const DESK_BYTES = 2 ** 20;
+/** Small records are laid out beside each other here, to be written at once. */
+const DESK_BYTES = 256 * 1024;
+
+/** From here on a payload is written from where it is: to copy it would cost more than one more write. */
+const LARGE_PAYLOAD_BYTES = 32 * 1024;
 
 interface Waiting {
   readonly record: JournalRecord;
@@ -99,7 +102,7 @@ export class SegmentWriter {
   #nameIsNew = false;
   #syncIsPlanned = false;
   #syncing: Promise<boolean> = Promise.resolve(true);
-  #desk = new Uint8Array(0);
+  readonly #desk = new Uint8Array(DESK_BYTES);
   readonly #closing = new AbortController();
   #running: Promise<void> | undefined;
 
@@ -192,19 +195,18 @@ export class SegmentWriter {
 
   /** Puts records behind the end, durably where that is asked for. Nothing is changed when that fails. */
   async #write(records: readonly TailRecord[]): Promise<boolean> {
-    const bytes = this.#layOut(records);
-    if (!(await this.#hasRoomFor(bytes.length)) || this.#active === undefined) return false;
+    const byteCount = records.reduce((sum, { head }) => sum + storedBytes(head), 0);
+    if (!(await this.#hasRoomFor(byteCount)) || this.#active === undefined) return false;
     const { fsync } = this.#options;
     const segment = this.#active;
     try {
-      await segment.file.write(fileOffset(segment, this.#end.position), bytes);
+      segment.bytes = await this.#put(segment.file, fileOffset(segment, this.#end.position), records);
       // Who syncs finds out then.
       if (fsync === "never") mustBeLinked(segment);
     } catch (error) {
       this.#fail(error);
       return false;
     }
-    segment.bytes = fileOffset(segment, this.#end.position) + bytes.length;
     if (fsync === "never") return true;
     this.tail.push(records);
     if (fsync === "interval" || await this.#sync() || await this.#repair()) return true;
@@ -265,16 +267,10 @@ export class SegmentWriter {
     const { disk, folder, salt, segments, clock, fsync, onDisk } = this.#options;
     const number = this.#nextNumber++;
     const path = `${folder}/${segmentName(number)}`;
-    let bytes = SEGMENT_HEADER_BYTES;
     try {
-      await disk.makeFolder(folder);
-      const file = await disk.create(`${path}.new`);
+      const file = await this.#create(`${path}.new`);
       await file.write(0, encodeSegmentHeader({ salt, number, base: begin, createdAtMs: clock.wallMs() }));
-      for (const group of inGroups(records)) {
-        const groupBytes = this.#layOut(group);
-        await file.write(bytes, groupBytes);
-        bytes += groupBytes.length;
-      }
+      const bytes = await this.#put(file, SEGMENT_HEADER_BYTES, records);
       if (this.#isBroken && fsync !== "never") await file.sync();
       // Until it has its name it does not exist: nothing is taken from the old one before the new one has it.
       await disk.rename(`${path}.new`, path);
@@ -297,19 +293,40 @@ export class SegmentWriter {
     return true;
   }
 
-  /** Records as they stand in a segment. Valid until the next call. */
-  #layOut(records: readonly TailRecord[]): Uint8Array {
-    const byteCount = records.reduce((sum, { head }) => sum + storedBytes(head), 0);
-    if (byteCount <= DESK_BYTES && this.#desk.length === 0) this.#desk = new Uint8Array(DESK_BYTES);
-    const bytes = byteCount <= DESK_BYTES ? this.#desk.subarray(0, byteCount) : new Uint8Array(byteCount);
-    let start = 0;
-    for (const { head, hopsBytes, payload } of records) {
-      encodeRecordHead(head, this.#options.salt, bytes.subarray(start));
-      bytes.set(hopsBytes, start + RECORD_HEAD_BYTES);
-      bytes.set(payload, start + RECORD_HEAD_BYTES + hopsBytes.length);
-      start += storedBytes(head);
+  /** Makes a file, and the folder only if it has gone: to look for it each time would make those wait who append. */
+  async #create(path: string): Promise<DiskFile> {
+    const { disk, folder } = this.#options;
+    try {
+      return await disk.create(path);
+    } catch {
+      await disk.makeFolder(folder);
+      return await disk.create(path);
     }
-    return bytes;
+  }
+
+  /** Writes records behind each other. @returns Where the last one ends in the file. */
+  async #put(file: DiskFile, offset: number, records: readonly TailRecord[]): Promise<number> {
+    let deskBytes = 0;
+    const clearDesk = async () => {
+      if (deskBytes > 0) await file.write(offset, this.#desk.subarray(0, deskBytes));
+      offset += deskBytes;
+      deskBytes = 0;
+    };
+    for (const { head, hopsBytes, payload } of records) {
+      const isLarge = payload.length >= LARGE_PAYLOAD_BYTES;
+      const byteCount = RECORD_HEAD_BYTES + hopsBytes.length + (isLarge ? 0 : payload.length);
+      if (deskBytes + byteCount > DESK_BYTES) await clearDesk();
+      encodeRecordHead(head, this.#options.salt, this.#desk.subarray(deskBytes));
+      this.#desk.set(hopsBytes, deskBytes + RECORD_HEAD_BYTES);
+      if (!isLarge) this.#desk.set(payload, deskBytes + RECORD_HEAD_BYTES + hopsBytes.length);
+      deskBytes += byteCount;
+      if (!isLarge) continue;
+      await clearDesk();
+      await file.write(offset, payload);
+      offset += payload.length;
+    }
+    await clearDesk();
+    return offset;
   }
 
   #fail(error: unknown): void {
@@ -365,18 +382,4 @@ function inStream(group: readonly Waiting[], end: StreamPoint, salt: number): re
     at = pointAfter(head);
     return { head, hops, hopsBytes, payload };
   });
-}
-
-/** Records in groups that fit on the desk, but for those that alone do not. */
-function* inGroups(records: readonly TailRecord[]): Generator<readonly TailRecord[]> {
-  let from = 0;
-  let bytes = 0;
-  for (const [index, { head }] of records.entries()) {
-    bytes += storedBytes(head);
-    if (bytes <= DESK_BYTES || index === from) continue;
-    yield records.slice(from, index);
-    from = index;
-    bytes = storedBytes(head);
-  }
-  if (from < records.length) yield records.slice(from);
 }
