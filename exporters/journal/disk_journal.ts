@@ -17,6 +17,7 @@ import { HOPS_BYTES_MAX, PAYLOAD_BYTES_MAX, type RecordHead, storedBytes, type S
 import type { AppendAnswer, Cursor, Journal, JournalRecord, OnFull } from "./journal.ts";
 import { openFolder } from "./journal_folder.ts";
 import { mustBeCount } from "./ledger.ts";
+import { type PatientDisk, patientDisk } from "./patient_disk.ts";
 import { type RecordStream, StreamReader } from "./reader.ts";
 import { encodeStreamState, recover, type RecoveredStream, STREAM_FILE } from "./recovery.ts";
 import type { Segment, Segments } from "./segments.ts";
@@ -65,7 +66,7 @@ export class DiskJournal implements Journal {
   readonly signal: Signal;
   readonly #folder: string;
   readonly #numbers: DiskJournalNumbers;
-  readonly #disk: Disk;
+  readonly #disk: PatientDisk;
   readonly #sleep: Sleep;
   readonly #health: DiskHealth;
   readonly #lock: FolderLock | undefined;
@@ -96,18 +97,21 @@ export class DiskJournal implements Journal {
    * @throws {TypeError} When one is not a number.
    */
   static async open(signal: Signal, options: DiskJournalOptions): Promise<DiskJournal> {
-    const { folder, disk = nodeDisk } = options;
+    const { folder, clock = systemClock, sleep = realSleep } = options;
     const numbers = journalNumbers(options);
-    await openFolder(disk, folder);
+    const disk = patientDisk(options.disk ?? nodeDisk, clock, sleep);
     const streamFolder = `${folder}/${signal}`;
-    await disk.makeFolder(streamFolder);
-    const lock = await options.lock?.(streamFolder);
+    let lock: FolderLock | undefined;
     try {
+      await openFolder(disk, folder);
+      await disk.makeFolder(streamFolder);
+      lock = await options.lock?.(streamFolder);
       const recovered = await recover(disk, streamFolder);
       if (options.fsync !== "never") await syncLast(disk, streamFolder, recovered.segments);
       const damaged = (await disk.list(streamFolder)).filter((name) => name.endsWith(DAMAGED_SUFFIX));
-      return new DiskJournal(signal, streamFolder, options, numbers, lock, recovered, damaged.length);
+      return new DiskJournal(signal, streamFolder, options, disk, numbers, lock, recovered, damaged.length);
     } catch (error) {
+      disk.end();
       await lock?.release();
       throw error;
     }
@@ -117,12 +121,13 @@ export class DiskJournal implements Journal {
     signal: Signal,
     folder: string,
     options: DiskJournalOptions,
+    disk: PatientDisk,
     numbers: DiskJournalNumbers,
     lock: FolderLock | undefined,
     recovered: RecoveredStream,
     damagedCount: number,
   ) {
-    const { disk = nodeDisk, clock = systemClock, sleep = realSleep, report = () => {} } = options;
+    const { clock = systemClock, sleep = realSleep, report = () => {} } = options;
     const { randomSalt = () => randomInt(2 ** 32), fsync = "interval" } = options;
     const { segments } = recovered;
     this.signal = signal;
@@ -238,8 +243,8 @@ export class DiskJournal implements Journal {
   }
 
   /**
-   * Refuses further records, makes everything durable and lets go of the folder. Nothing can be taken any more. Waits for
-   * the disk as long as that takes, and never rejects; if the disk did not do its part, `health` says so.
+   * Refuses further records, makes everything durable and lets go of the folder. Nothing can be taken any more. Never
+   * rejects; if the disk did not do its part, `health` says so.
    */
   close(): Promise<void> {
     return this.#closed ??= this.#close();
@@ -255,6 +260,7 @@ export class DiskJournal implements Journal {
     await this.#stateFile.close();
     await this.#damage.settled();
     for (const { file } of this.#segments) await file.close().catch(() => {});
+    this.#disk.end();
     await this.#lock?.release();
   }
 

@@ -103,9 +103,9 @@ export class SlotFile {
   /** A new file in place of the old one, if any: with the value in two slots, durable. */
   async #make(bytes: Uint8Array): Promise<void> {
     const { disk, folder } = this.#options;
-    const newPath = `${this.#path}.new`;
+    // No name twice: nobody knows when an operation ends that took too long.
+    const newPath = `${this.#path}-${this.#generation}.new`;
     await disk.makeFolder(folder);
-    await disk.remove(newPath).catch(() => {});
     const file = await disk.create(newPath);
     try {
       for (const slot of [0, 1]) await file.write(slot * SLOT_BYTES_MAX, bytes);
@@ -113,7 +113,8 @@ export class SlotFile {
       await disk.rename(newPath, this.#path);
       await disk.syncFolder(folder);
     } catch (error) {
-      await file.close().catch(() => {});
+      void file.close().catch(() => {});
+      void disk.remove(newPath).catch(() => {});
       throw error;
     }
     this.#file = file;

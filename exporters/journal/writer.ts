@@ -96,6 +96,8 @@ export class SegmentWriter {
   #active: Segment | undefined;
   /** Whether the active segment has failed. */
   #isBroken = false;
+  /** Whether it could not be replaced: until it is, nobody waits for that. */
+  #gaveUp = false;
   #retryAtMs = -Infinity;
   #repairIsPlanned = false;
   /** Whether a segment has been made whose name is not durable. */
@@ -128,7 +130,7 @@ export class SegmentWriter {
 
   /** Resolves when the record is as safe as the policy says, or with false when the disk took it not. */
   append(record: JournalRecord, hopsBytes: Uint8Array): Promise<boolean> {
-    if (this.#closing.signal.aborted) return Promise.resolve(false);
+    if (this.#gaveUp || this.#closing.signal.aborted) return Promise.resolve(false);
     return new Promise((answer) => {
       this.#waiting.push({ record, hopsBytes, answer });
       this.#waitingBytes += sizeOf(record, hopsBytes);
@@ -254,8 +256,10 @@ export class SegmentWriter {
   async #repair(): Promise<boolean> {
     if (!this.#mayRepair) return false;
     await this.#syncing; // Nobody else holds on to what is replaced now.
+    const isRepaired = await this.#begin(this.tail.records[0]?.head.at ?? this.#end, this.tail.records);
+    this.#gaveUp = !isRepaired;
     this.#retryAtMs = this.#options.clock.nowMs() + this.#options.retryMs;
-    return await this.#begin(this.tail.records[0]?.head.at ?? this.#end, this.tail.records);
+    return isRepaired;
   }
 
   get #mayRepair(): boolean {
@@ -267,8 +271,9 @@ export class SegmentWriter {
     const { disk, folder, salt, segments, clock, fsync, onDisk } = this.#options;
     const number = this.#nextNumber++;
     const path = `${folder}/${segmentName(number)}`;
+    let file: DiskFile | undefined;
     try {
-      const file = await this.#create(`${path}.new`);
+      file = await this.#create(`${path}.new`);
       await file.write(0, encodeSegmentHeader({ salt, number, base: begin, createdAtMs: clock.wallMs() }));
       const bytes = await this.#put(file, SEGMENT_HEADER_BYTES, records);
       if (this.#isBroken && fsync !== "never") await file.sync();
@@ -278,7 +283,8 @@ export class SegmentWriter {
       else this.#nameIsNew = true;
       this.#active = { number, path, file, position: begin.position, begin, bytes };
     } catch (error) {
-      await disk.remove(`${path}.new`).catch(() => {});
+      void file?.close().catch(() => {});
+      void disk.remove(`${path}.new`).catch(() => {});
       this.#fail(error);
       return false;
     }
@@ -298,7 +304,8 @@ export class SegmentWriter {
     const { disk, folder } = this.#options;
     try {
       return await disk.create(path);
-    } catch {
+    } catch (error) {
+      if ((error as { code?: string }).code !== "ENOENT") throw error;
       await disk.makeFolder(folder);
       return await disk.create(path);
     }

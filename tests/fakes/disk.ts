@@ -32,6 +32,11 @@ export class FakeDisk implements Disk {
   readonly userId = 1000;
   /** Asked before each operation: a code to fail with. */
   failWith: (operation: DiskOperation, path: string) => string | undefined = () => undefined;
+  /** Asked before each operation: whether its answer has to wait for {@linkcode answerAll}. */
+  hangs: (operation: DiskOperation, path: string) => boolean = () => false;
+  #hanging: (() => void)[] = [];
+  /** How many files are open. */
+  openCount = 0;
   /** How many bytes all files may have; then writes end half-way with ENOSPC. */
   bytesMax = Infinity;
   /** Folders that stand already, with their modes. */
@@ -95,6 +100,12 @@ export class FakeDisk implements Disk {
   /** Whether somebody waits for an answer that will not come. */
   get isStopped(): boolean {
     return this.#operationsLeft < 0;
+  }
+
+  /** Everything that hangs is done now. */
+  answerAll(): void {
+    this.hangs = () => false;
+    for (const answer of this.#hanging.splice(0)) answer();
   }
 
   /** The disk as another process finds it when this one was killed: every write that was made is there. */
@@ -180,6 +191,8 @@ export class FakeDisk implements Disk {
   }
 
   #file(path: string, content: Content): DiskFile {
+    this.openCount++;
+    let isOpen = true;
     return {
       get size() {
         return content.bytes.length;
@@ -196,6 +209,7 @@ export class FakeDisk implements Disk {
         const part = whole && !isLast ? bytes.slice() : bytes.slice(0, Math.min(room, bytes.length >> 1));
         if (this.#operationsLeft > 0) put(content, offset, part);
         if (isLast) this.#operationsLeft = 0;
+        await this.#mayHang("write", path);
         await this.#operate(undefined, path);
         if (!whole) throw failure(code ?? "ENOSPC", path);
       },
@@ -216,7 +230,11 @@ export class FakeDisk implements Disk {
         for (const { offset, bytes } of written) content.durable.write(offset, bytes);
         content.unsynced = content.unsynced.slice(written.length);
       },
-      close: () => Promise.resolve(),
+      close: () => {
+        if (isOpen) this.openCount--;
+        isOpen = false;
+        return Promise.resolve();
+      },
     };
   }
 
@@ -225,8 +243,13 @@ export class FakeDisk implements Disk {
     this.operationCount++;
     if (--this.#operationsLeft < 0) await new Promise(() => {});
     await Promise.resolve();
+    if (operation !== undefined) await this.#mayHang(operation, path);
     const code = operation && this.failWith(operation, path);
     if (code !== undefined) throw failure(code, path);
+  }
+
+  async #mayHang(operation: DiskOperation, path: string): Promise<void> {
+    if (this.hangs(operation, path)) await new Promise<void>((answer) => this.#hanging.push(answer));
   }
 
   #changeNames(folder: string, change: (names: Map<string, Content>) => void): void {
