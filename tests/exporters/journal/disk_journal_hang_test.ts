@@ -34,6 +34,8 @@ for (const [operation, fsync] of HANGS) {
     assert.equal(journal.health.isWell, false);
     assert.match(journal.health.failure ?? "", /has not answered in 10000 ms/);
     assert.equal(await journal.append(recordOf(3)), "journal_full", "the next ones do not wait");
+    await clock.advance(1000);
+    assert.equal(await journal.append(recordOf(3)), "journal_full", "nor while it is tried again");
     assert.deepEqual(drain(cursor), [1, 2], "what is there can be delivered");
 
     disk.answerAll();
@@ -50,6 +52,7 @@ for (const [operation, fsync] of HANGS) {
     await later.close();
     await journal.close();
     assert.equal(disk.openCount, 0, "also what was opened late is closed");
+    assert.equal(clock.sleeperCount, 0);
     assert.deepEqual(disk.paths.filter((path) => path.endsWith(".new")), []);
   });
 }
