@@ -10,6 +10,12 @@ export interface HttpListener {
   close(deadlineMs: number): Promise<void>;
 }
 
+/** A file that this process has locked: no other can, until it is released or the process has ended, however it ends. */
+export interface FileLock {
+  /** Lets another process have it. */
+  release(): void;
+}
+
 /** The signals that ask a server to end. */
 export type EndSignal = "SIGTERM" | "SIGINT";
 
@@ -65,6 +71,37 @@ export function onEndSignal(handler: (signal: EndSignal) => void): void {
     // Windows has only one of them.
     if (signal === "SIGTERM" && Deno.build.os === "windows") continue;
     Deno.addSignalListener(signal, () => handler(signal));
+  }
+}
+
+/**
+ * Locks a file, making it if it is not there; undefined when another process holds it. The lock is the system's: what
+ * stands in the file has no part in it, and a process that was killed holds none.
+ *
+ * @throws {Error} When the file can neither be made nor opened, with the system's `code`.
+ */
+export function tryLockFile(path: string): FileLock | undefined {
+  const file = openToLock(path);
+  try {
+    if (file.tryLockSync(true)) return { release: () => file.close() };
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+  file.close();
+  return undefined;
+}
+
+function openToLock(path: string): Deno.FsFile {
+  try {
+    return Deno.openSync(path, { read: true, write: true, create: true, mode: 0o600 });
+  } catch (error) {
+    // A disk that has become read-only still knows who has a file.
+    try {
+      return Deno.openSync(path, { read: true });
+    } catch {
+      throw error;
+    }
   }
 }
 

@@ -1,0 +1,95 @@
+import { mkdirSync, readFileSync, realpathSync, type Stats, statSync, writeFileSync } from "node:fs";
+import process from "node:process";
+import { nodeDisk } from "../exporters/journal/disk.ts";
+import { tryLockFile } from "./platform.ts";
+
+/** The folder that a server keeps its data in, and that no other may use meanwhile. */
+export interface DataFolder {
+  /** Its absolute path, links followed. */
+  readonly path: string;
+  /** Lets another server have it. */
+  release(): void;
+}
+
+/** A folder to keep data in, or the sentence that says why it cannot be and what to do. */
+export type DataFolderOpening = { readonly folder: DataFolder } | { readonly mistake: string };
+
+/** Nobody else needs to see telemetry. */
+const FOLDER_MODE = 0o700;
+/** Bits of a mode: what the group and others may write. */
+const OTHERS_WRITE = 0o022;
+/** More than a process number and a time has. */
+const HOLDER_LENGTH_MAX = 100;
+
+/**
+ * Makes the folder, or looks at the one that is there, and locks it. It has to be ours, and nobody else's to write:
+ * whoever can put a file in it can have the server deliver that.
+ *
+ * @param path As it was set; made with what is missing above it.
+ * @param wallMs The time that is written into the lock, for people, in Unix milliseconds.
+ */
+export function openDataFolder(path: string, wallMs: number): DataFolderOpening {
+  try {
+    if (statOf(path) === undefined) mkdirSync(path, { recursive: true, mode: FOLDER_MODE });
+    const mistake = mistakeIn(path, statSync(path));
+    return mistake === undefined ? lock(realpathSync(path), wallMs) : { mistake };
+  } catch (error) {
+    return {
+      mistake: `BREAKWATER_DATA_DIR must be a folder that can be made and used, received ${path} (${whyOf(error)}): ` +
+        `make it for the user that runs the server, or set another one`,
+    };
+  }
+}
+
+function mistakeIn(path: string, found: Stats): string | undefined {
+  const inside = `use a folder inside it, such as ${path.replace(/[/\\]+$/, "")}/breakwater`;
+  if (!found.isDirectory()) return `BREAKWATER_DATA_DIR must be a folder, received ${path}, which is none`;
+  if (process.platform === "win32") return undefined; // There are no modes there.
+  const mode = (found.mode & 0o7777).toString(8).padStart(4, "0");
+  if ((found.mode & OTHERS_WRITE) !== 0) {
+    return `BREAKWATER_DATA_DIR must not be writable by others, received ${path} (mode ${mode}): ${inside}`;
+  }
+  const { userId } = nodeDisk;
+  if (userId === undefined || found.uid === userId) return undefined;
+  return `BREAKWATER_DATA_DIR must be a folder of the user that runs the server (${userId}), ` +
+    `received ${path} (of ${found.uid}): change its owner, or ${inside}`;
+}
+
+function lock(path: string, wallMs: number): DataFolderOpening {
+  const lockPath = `${path}/lock`;
+  const lock = tryLockFile(lockPath);
+  if (lock === undefined) {
+    return {
+      mistake: `BREAKWATER_DATA_DIR must not be in use by another server, received ${path} (${holderOf(lockPath)}): ` +
+        `end that one, or set another folder`,
+    };
+  }
+  sayWhoHolds(lockPath, wallMs);
+  // The file stays for good: whoever deleted it might delete the lock of the next one.
+  return { folder: { path, release: () => lock.release() } };
+}
+
+/** For people: the lock is the file's, not the text's. */
+function sayWhoHolds(lockPath: string, wallMs: number): void {
+  try {
+    writeFileSync(lockPath, `pid ${process.pid}, started ${new Date(wallMs).toISOString()}\n`);
+  } catch {
+    // A disk that takes nothing is no reason not to deliver what is there.
+  }
+}
+
+function holderOf(lockPath: string): string {
+  try {
+    return readFileSync(lockPath, "utf8").trim().slice(0, HOLDER_LENGTH_MAX) || "not said by which";
+  } catch {
+    return "not said by which";
+  }
+}
+
+function statOf(path: string): Stats | undefined {
+  return statSync(path, { throwIfNoEntry: false });
+}
+
+function whyOf(error: unknown): string {
+  return (error as { code?: string }).code ?? String(error);
+}
