@@ -51,7 +51,8 @@ export async function benchGateway(): Promise<boolean> {
     const breakwater: number[] = [];
     for (let round = 0; round < ROUND_COUNT; round++) {
       bare.push(await spansPerSecond(body, bodyPath, (sinkUrl) => startBare(sinkUrl, join(folder, "segment"))));
-      breakwater.push(await spansPerSecond(body, bodyPath, startBreakwater));
+      const dataDir = join(folder, `data-${round}`);
+      breakwater.push(await spansPerSecond(body, bodyPath, (sinkUrl) => startBreakwater(sinkUrl, dataDir)));
     }
     answer(QUESTION, { "bare gateway": bare, "Breakwater": breakwater }, "spans/s");
     // Round by round: a machine that becomes busy half-way slows both of a round, but not both medians.
@@ -112,12 +113,13 @@ async function startBare(sinkUrl: string, file: string) {
   return { url: await firstLine(child.stdout), [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() };
 }
 
-async function startBreakwater(sinkUrl: string) {
+async function startBreakwater(sinkUrl: string, dataDir: string) {
   const child = startChild(BREAKWATER, [], {
     OTEL_EXPORTER_OTLP_ENDPOINT: sinkUrl,
     BREAKWATER_OTLP_HTTP_LISTEN: "127.0.0.1:0",
     BREAKWATER_OTLP_GRPC_LISTEN: "off",
     BREAKWATER_ADMIN_LISTEN: "off",
+    BREAKWATER_DATA_DIR: dataDir,
   });
   const ready = await firstLine(child.stdout);
   const url = /\botlp=(\S+)/.exec(ready)?.[1];

@@ -5,6 +5,9 @@
  * circuit opened and closed again.
  */
 
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Signal, SIGNALS } from "../exporters/signal.ts";
 import { type Collector, startCollector } from "../exporters/testing/collector.ts";
@@ -68,10 +71,21 @@ async function main(args: readonly string[]): Promise<number> {
     })
     : pipeScreen(write);
 
+  const dataDir = await mkdtemp(join(tmpdir(), "breakwater-demo-"));
+  try {
+    return await play(playMs, screen, dataDir);
+  } finally {
+    await rm(dataDir, { recursive: true, force: true });
+  }
+}
+
+/** The play from the first line to the verdict. @returns The exit code. */
+async function play(playMs: number, screen: Screen, dataDir: string): Promise<number> {
   const interrupted = untilInterrupted();
   await using collector = await startCollector();
   await using server = startChild(new URL("../server/main.ts", import.meta.url), [], {
     ...SERVER_SETTINGS,
+    BREAKWATER_DATA_DIR: dataDir,
     OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
   });
   const { otlpUrl, adminUrl, account } = await readServer(server);

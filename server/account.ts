@@ -20,6 +20,8 @@ export interface DestinationBalance {
   readonly redelivered: number;
   readonly queued: number;
   readonly queuedBytes: number;
+  /** Whether what is queued outlives the process. */
+  readonly isDurable: boolean;
   readonly balanced: boolean;
 }
 
@@ -105,7 +107,7 @@ export class Account implements Receipts {
     const received = this.#received.get(signal) ?? 0;
     const accepted = journal?.acceptedItems ?? 0;
     const refused = { ...this.#refused.get(signal) };
-    const destinations = journal?.cursors.map((cursor) => destinationBalance(cursor, accepted)) ?? [];
+    const destinations = journal?.cursors.map((cursor) => destinationBalance(cursor, journal)) ?? [];
     return {
       signal,
       received,
@@ -117,7 +119,7 @@ export class Account implements Receipts {
   }
 }
 
-function destinationBalance(cursor: Cursor, accepted: number): DestinationBalance {
+function destinationBalance(cursor: Cursor, { acceptedItems, isDurable }: Journal): DestinationBalance {
   const { delivered, rejected, quarantined, dropped, redelivered } = cursor.totals;
   const queued = cursor.queued;
   const settled = delivered + total(rejected) + quarantined + total(dropped);
@@ -130,7 +132,8 @@ function destinationBalance(cursor: Cursor, accepted: number): DestinationBalanc
     redelivered,
     queued: queued.items,
     queuedBytes: queued.bytes,
-    balanced: accepted === settled + queued.items,
+    isDurable,
+    balanced: acceptedItems === settled + queued.items,
   };
 }
 
@@ -145,6 +148,7 @@ function keptForNobody(accepted: number): DestinationBalance {
     redelivered: 0,
     queued: 0,
     queuedBytes: 0,
+    isDurable: false,
     balanced: true,
   };
 }
@@ -154,11 +158,12 @@ function receiptEquation({ received, accepted, refused, balanced }: SignalBalanc
 }
 
 function deliveryEquation(accepted: number, destination: DestinationBalance): string {
-  const { delivered, rejected, quarantined, dropped, queued, balanced } = destination;
+  const { delivered, rejected, quarantined, dropped, queued, isDurable, balanced } = destination;
+  const where = queued > 0 && isDurable ? " (on the disk)" : "";
   return `accepted ${accepted} = delivered ${delivered} + rejected ${
     withReasons(rejected)
   } + quarantined ${quarantined}` +
-    ` + dropped ${withReasons(dropped)} + queued ${queued}   ${verdict(balanced)}`;
+    ` + dropped ${withReasons(dropped)} + queued ${queued}${where}   ${verdict(balanced)}`;
 }
 
 function withReasons(counts: Readonly<CountByReason>): string {

@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
+import { isAbsolute, join } from "node:path";
 import type { Environment } from "../exporters/env.ts";
+import type { FsyncPolicy } from "../exporters/journal/writer.ts";
 import { type AddressRange, isLoopbackHost } from "./address.ts";
 import { nearestName } from "./nearest_name.ts";
 import { leadsTo, targetOf } from "./own_listener.ts";
@@ -19,6 +21,10 @@ export interface Config {
   readonly upstream: Upstream | undefined;
   /** How the circuits of the upstream behave. */
   readonly breaker: BreakerConfig;
+  /** The folder of the queue; `off` keeps it in memory. */
+  readonly dataDir: string | "off";
+  /** When what was accepted survives a loss of power. */
+  readonly fsync: FsyncPolicy;
   /** What may wait of each signal. */
   readonly queueBytesMax: number;
   /** The same in items. */
@@ -29,6 +35,8 @@ export interface Config {
   readonly inflightBytesMax: number;
   /** What has waited longer is dropped; 0 keeps it for ever. */
   readonly recordAgeMaxMs: number;
+  /** What is kept of that which the upstream refused for good; 0 keeps nothing. */
+  readonly quarantineBytesMax: number;
   /** How long a shutdown may go on delivering what waits. */
   readonly drainTimeoutMs: number;
   /** The share of traces that is kept, from 0 to 1. */
@@ -95,7 +103,7 @@ export type ConfigReading =
  * import assert from "node:assert/strict";
  * import { readConfig } from "@breakwater/otel/server";
  *
- * const reading = readConfig({ BREAKWATER_COOLDOWN: "5", BREAKWATER_SAMPLE_RATE: "2" });
+ * const reading = readConfig({ HOME: "/home/me", BREAKWATER_COOLDOWN: "5", BREAKWATER_SAMPLE_RATE: "2" });
  * assert.deepEqual("mistakes" in reading && reading.mistakes, [
  *   'BREAKWATER_SAMPLE_RATE must be a number from 0 to 1, received "2"',
  *   "BREAKWATER_COOLDOWN is not a setting: did you mean BREAKWATER_COOLDOWN_MS?",
@@ -106,9 +114,11 @@ export function readConfig(environment: Environment, readText: (path: string) =>
   const texts = new SettingTexts(environment, readText);
   texts.readAll();
   const { upstream, mistakes: upstreamMistakes, noEffect, attemptMsMax } = readUpstream(texts);
-  const config = configFrom(texts, upstream, attemptMsMax);
+  const dataDir = dataDirFrom(texts, environment);
+  const config = configFrom(texts, dataDir ?? "off", upstream, attemptMsMax);
   const mistakes = [
     ...texts.mistakes,
+    ...(dataDir === undefined ? [NO_DATA_DIR] : []),
     ...upstreamMistakes,
     ...contradictions(config),
     ...openDoors(config, texts),
@@ -160,7 +170,33 @@ const PROBE_LEASE_MARGIN_MS = 5000;
 /** The longest lease that a circuit takes. */
 const PROBE_LEASE_MAX_MS = 86_400_000;
 
-function configFrom(texts: SettingTexts, upstream: Upstream | undefined, attemptMsMax: number): Config {
+/** What may wait of each signal, where nobody said so: a disk has more room than memory. */
+const DISK_QUEUE_BYTES_MAX = 2 ** 30;
+const MEMORY_QUEUE_BYTES_MAX = 2 ** 26;
+
+const NO_DATA_DIR =
+  "BREAKWATER_DATA_DIR must be set: none of STATE_DIRECTORY, XDG_STATE_HOME and HOME says where the " +
+  "queue may be kept; `off` keeps it in memory";
+
+/** Where the queue is kept; undefined when nothing says so. */
+function dataDirFrom(texts: SettingTexts, environment: Environment): string | "off" | undefined {
+  const set = texts.value("name", "BREAKWATER_DATA_DIR");
+  if (set !== undefined) return set.toLowerCase() === "off" ? "off" : set;
+  const { STATE_DIRECTORY = "", XDG_STATE_HOME = "", HOME = "" } = environment;
+  // A service of systemd may have several, with colons between; only the first is said to be for this.
+  const [ofService = ""] = STATE_DIRECTORY.trim().split(":");
+  if (ofService !== "") return ofService;
+  // By the specification of XDG a path that is not absolute counts as none.
+  if (isAbsolute(XDG_STATE_HOME)) return join(XDG_STATE_HOME, "breakwater");
+  return isAbsolute(HOME) ? join(HOME, ".local/state/breakwater") : undefined;
+}
+
+function configFrom(
+  texts: SettingTexts,
+  dataDir: string | "off",
+  upstream: Upstream | undefined,
+  attemptMsMax: number,
+): Config {
   // Numbers, flags and listeners have defaults in the table, so they are always there.
   const integer = (name: SettingName) => texts.value("integer", name)!;
   const token = (name: SettingName) => {
@@ -181,11 +217,15 @@ function configFrom(texts: SettingTexts, upstream: Upstream | undefined, attempt
         Math.min(attemptMsMax + PROBE_LEASE_MARGIN_MS, PROBE_LEASE_MAX_MS),
       throttleMaxMs: integer("BREAKWATER_THROTTLE_MAX_MS"),
     },
-    queueBytesMax: integer("BREAKWATER_QUEUE_BYTES_MAX"),
+    dataDir,
+    fsync: texts.value("choice", "BREAKWATER_FSYNC") as FsyncPolicy,
+    queueBytesMax: texts.value("integer", "BREAKWATER_QUEUE_BYTES_MAX") ??
+      (dataDir === "off" ? MEMORY_QUEUE_BYTES_MAX : DISK_QUEUE_BYTES_MAX),
     queueItemsMax: integer("BREAKWATER_QUEUE_ITEMS_MAX"),
     bodyBytesMax: integer("BREAKWATER_BODY_BYTES_MAX"),
     inflightBytesMax: integer("BREAKWATER_INFLIGHT_BYTES_MAX"),
     recordAgeMaxMs: integer("BREAKWATER_RECORD_AGE_MAX_MS"),
+    quarantineBytesMax: integer("BREAKWATER_QUARANTINE_BYTES_MAX"),
     drainTimeoutMs: integer("BREAKWATER_DRAIN_TIMEOUT_MS"),
     sampleRate: texts.value("number", "BREAKWATER_SAMPLE_RATE")!,
     serviceName: texts.value("name", "OTEL_SERVICE_NAME")!,

@@ -60,7 +60,7 @@ export class Forwarding {
     return this.#lanes.map((lane) => lane.status());
   }
 
-  /** Sends what it can in the time given, and drops what is left, as `shutdown`. */
+  /** Sends what it can in the time given. What is left stays on the disk; in memory it is dropped, as `shutdown`. */
   async drain(deadlineMs: number): Promise<void> {
     await Promise.all(this.#lanes.map((lane) => lane.drain(deadlineMs)));
     await Promise.all(this.#destinations.map((destination) => destination.close()));
@@ -105,7 +105,7 @@ function laneFor(signal: Signal, destination: Destination, upstream: Upstream, p
     cursor: journals[signal].cursor(destination.name, "reject"),
     breaker: new CircuitBreaker({ ...config.breaker, name, clock }),
     attemptTimeoutMs: upstream.timeoutMs[signal],
-    recordAgeMaxMs: config.recordAgeMaxMs,
+    isDurable: journals[signal].isDurable,
     hopId,
     observer,
     log,

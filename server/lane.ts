@@ -1,9 +1,7 @@
 import type { JournalEntry, TakeLimits } from "../exporters/journal/journal.ts";
 import { ITEM_NAMES, type Signal } from "../exporters/signal.ts";
-import type { SendAnswer } from "../exporters/transport/transport.ts";
-import { brokenAnswer } from "../exporters/transport/unsent.ts";
 import type { LaneStatus } from "./health.ts";
-import { forwardedHops, HOP_HEADER } from "./hops.ts";
+import { ANSWER_GRACE_MS, answerTo } from "./lane_attempt.ts";
 import { type LaneOptions, type LaneSetup, laneSetup } from "./lane_options.ts";
 import { LaneNotes } from "./lane_notes.ts";
 import { type ParkedRecord, PoisonWatch } from "./lane_poison.ts";
@@ -15,9 +13,6 @@ import { LaneTurns } from "./lane_turns.ts";
  * sleeps.
  */
 export const HEARTBEAT_MS = 10_000;
-
-/** A transport answers within its deadline plus scheduling. One that does not is not waited for longer than this. */
-const ANSWER_GRACE_MS = 1000;
 
 /** What a lane waits for when nothing can be sent now. */
 interface Rest {
@@ -31,6 +26,7 @@ const UNTIL_WORK: Rest = { ms: Infinity, untilWork: true };
 const UNTIL_ANSWER: Rest = { ms: Infinity, untilWork: false };
 
 const EVERYTHING: TakeLimits = { recordCountMax: Infinity, itemCountMax: Infinity, bytesMax: Infinity };
+const ONE: TakeLimits = { ...EVERYTHING, recordCountMax: 1 };
 
 /** The name of a lane, and of its circuit, in logs. */
 export function laneName(signal: Signal, destination: string): string {
@@ -88,8 +84,9 @@ export class Lane {
   }
 
   /**
-   * Sends what it can, ends what is in flight at the deadline, and drops what is left, as `shutdown`. Ends sooner when
-   * nothing is left, or when nothing can be sent before the deadline. Never rejects; later calls wait for the first.
+   * Sends what it can, and ends what is in flight at the deadline; sooner when nothing is left, or when nothing can be
+   * sent before it. What is left is dropped, as `shutdown`, unless it is kept: then nothing is gained by waiting for a
+   * destination that is not well. Never rejects; later calls wait for the first.
    *
    * @param deadlineMs How long that may take, in milliseconds from now.
    */
@@ -126,7 +123,7 @@ export class Lane {
 
   async #run(): Promise<void> {
     this.#turns.splitBacklog();
-    for (;;) {
+    while (!this.#waitsInVain) {
       const rest = this.#startWhatMayStart();
       if (this.#mayEnd(rest)) break;
       await this.#rest(rest);
@@ -205,40 +202,28 @@ export class Lane {
   }
 
   #pickBatch(): Job | undefined {
-    for (;;) {
-      const entries = this.#turns.take();
-      if (entries.length === 0) return undefined;
-      const fresh = this.#settler.dropExpired(entries);
-      if (fresh.length > 0) return this.#job("batch", fresh, []);
-    }
+    const entries = this.#turns.take();
+    return entries.length === 0 ? undefined : this.#job("batch", entries, []);
   }
 
   /** The oldest record, unmerged; after several failures with the same one, a record behind it. */
   #pickProbe(): Job | undefined {
-    const head = this.#takeOneFresh();
+    const [head] = this.#take(ONE);
     if (head === undefined) return undefined;
     const picked = [head];
     const index = this.#poison.probeIndex(head.sequence);
     while (picked.length <= index) {
-      const next = this.#takeOneFresh();
+      const [next] = this.#take(ONE);
       if (next === undefined) break;
       picked.push(next);
     }
     return this.#job("probe", picked.slice(-1), picked.slice(0, -1));
   }
 
-  #takeOneFresh(): JournalEntry | undefined {
-    for (;;) {
-      const entries = this.#take({ ...EVERYTHING, recordCountMax: 1 });
-      if (entries.length === 0) return undefined;
-      const [entry] = this.#settler.dropExpired(entries);
-      if (entry !== undefined) return entry;
-    }
-  }
-
   #take(limits: TakeLimits): readonly JournalEntry[] {
     const entries = this.#setup.cursor.take(limits);
     const [first] = entries;
+    this.#settler.tellOfExpired();
     if (first !== undefined) this.#notes.taken(first, (sequence) => this.#isInHand(sequence));
     return entries;
   }
@@ -279,7 +264,7 @@ export class Lane {
       const noted = this.#setup.cursor.noted();
       if (noted !== undefined) await noted;
 
-      const answer = await this.#answerTo(job);
+      const answer = await answerTo(job, this.#setup, this.#ending.signal);
       if (!job.settled) this.#settler.conclude(job, permit, answer, clock.nowMs() - startedAtMs);
     } catch (error) {
       this.#setup.log("error", `${this.name}: ${String(error)}`);
@@ -297,37 +282,6 @@ export class Lane {
       if (note === undefined || note.lostItems === 0) continue;
       this.#setup.cursor.countRedelivered(note.lostItems);
       note.lostItems = 0;
-    }
-  }
-
-  /** Sends. Resolves always, even where a transport breaks its word and throws, or never answers. */
-  async #answerTo(job: Job): Promise<SendAnswer> {
-    const { attemptTimeoutMs, destination, hopId, requests, sleep } = this.#setup;
-    const answered = new AbortController();
-    const noAnswer = sleep(attemptTimeoutMs + ANSWER_GRACE_MS, answered.signal).then((): SendAnswer => ({
-      status: "retryable",
-      reason: "deadline",
-      message: `no answer in ${attemptTimeoutMs + ANSWER_GRACE_MS} ms`,
-      answerLost: true,
-    }));
-    try {
-      const [first] = job.entries;
-      const body = job.piece?.body ??
-        (job.entries.length === 1 && first !== undefined
-          ? first.payload
-          : requests.merge(job.entries.map((entry) => entry.payload)));
-      const send = destination.send(body, {
-        signal: this.signal,
-        itemCount: job.itemCount,
-        deadlineMs: attemptTimeoutMs,
-        abort: this.#ending.signal,
-        headers: { [HOP_HEADER]: forwardedHops(first?.hops ?? "", hopId) },
-      });
-      return await Promise.race([send, noAnswer]);
-    } catch (error) {
-      return brokenAnswer(error);
-    } finally {
-      answered.abort();
     }
   }
 
@@ -362,15 +316,45 @@ export class Lane {
     return ms >= leftMs || (untilWork && this.#poison.parked.length === 0);
   }
 
+  /** Whether a draining lane, whose records are kept anyway, would only wait for a destination to become well. */
+  get #waitsInVain(): boolean {
+    const { breaker, destination, isDurable } = this.#setup;
+    if (!isDurable || this.#drainUntilMs === Infinity) return false;
+    if (breaker.state === "open") return true;
+    const isWell = breaker.state === "closed" && destination.floorMs === 0 && !this.#settler.misconfigured &&
+      !this.#settler.suspended;
+    return !isWell && this.#jobs.size === 0;
+  }
+
   async #finish(): Promise<void> {
-    const { cursor, log, sleep } = this.#setup;
     this.#ending.abort();
     if (this.#jobs.size > 0) {
       const answered = new AbortController();
-      await Promise.race([Promise.all(this.#jobs.values()), sleep(ANSWER_GRACE_MS, answered.signal)]);
+      const patience = this.#setup.sleep(ANSWER_GRACE_MS, answered.signal);
+      await Promise.race([Promise.all(this.#jobs.values()), patience]);
       answered.abort();
     }
-    const left: JournalEntry[] = this.#poison.clear("all").map(({ entry }) => entry);
+    if (this.#setup.isDurable) this.#keepWhatIsLeft();
+    else this.#dropWhatIsLeft();
+    this.#loopDueAtMs = Infinity;
+  }
+
+  /** The next start finds it where it is. What is in flight stays so: whoever takes it again counts it as redelivered. */
+  #keepWhatIsLeft(): void {
+    const { cursor, log } = this.#setup;
+    for (const job of this.#jobs.keys()) {
+      job.settled = true;
+      cursor.release(job.skipped);
+    }
+    cursor.release(this.#poison.clear("at_rest").map(({ entry }) => entry));
+    cursor.countRedelivered(this.#notes.maybeDeliveredItems());
+    const { items } = cursor.queued;
+    if (items > 0) log("info", `${this.name}: ${items} ${ITEM_NAMES[this.signal]} stay on the disk for the next start`);
+  }
+
+  #dropWhatIsLeft(): void {
+    const { cursor, log } = this.#setup;
+    const left = this.#poison.clear("all").map(({ entry }) => entry);
     for (const job of this.#jobs.keys()) {
       job.settled = true;
       left.push(...job.skipped, ...(job.kind === "parked" ? [] : job.entries));
@@ -382,6 +366,5 @@ export class Lane {
     }
     const itemCount = left.reduce((sum, entry) => sum + this.#settler.drop(entry, "shutdown"), 0);
     if (itemCount > 0) log("warning", `${this.name}: dropped ${itemCount} ${ITEM_NAMES[this.signal]} at shutdown`);
-    this.#loopDueAtMs = Infinity;
   }
 }

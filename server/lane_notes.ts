@@ -129,6 +129,13 @@ export class LaneNotes {
     return { ...rest, delivered: note.delivered + (rest.delivered ?? 0), rejected };
   }
 
+  /** Items that wait and may have arrived all the same: their answer was lost, or they are parts of a larger record. */
+  maybeDeliveredItems(): number {
+    let itemCount = 0;
+    for (const { lostItems, delivered } of this.#notes.values()) itemCount += lostItems + delivered;
+    return itemCount;
+  }
+
   /** Items of a record that are not settled yet by pieces of it. */
   unsettledItems(entry: JournalEntry): number {
     const note = this.#notes.get(entry.sequence);

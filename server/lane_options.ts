@@ -34,8 +34,6 @@ export interface LaneLimits {
    * @default {4_194_304}
    */
   readonly backlogBytesMin?: number;
-  /** Older records are dropped, 0 to 31 536 000 000; 0 keeps them for ever. @default {0} */
-  readonly recordAgeMaxMs?: number;
   /** The wait after a first failure while the circuit is closed, 1 to 60 000; it doubles. @default {1000} */
   readonly backoffMs?: number;
   /** The longest such wait, 1 to 3 600 000. @default {30_000} */
@@ -59,7 +57,6 @@ const LIMITS = {
   mergeItemsMax: { default: 8192, min: 1, max: 1_000_000, integer: true },
   mergeRecordsMax: { default: 1024, min: 1, max: 65_536, integer: true },
   backlogBytesMin: { default: 4_194_304, min: 1, max: 2 ** 40, integer: true },
-  recordAgeMaxMs: { default: 0, min: 0, max: 31_536_000_000, integer: true },
   backoffMs: { default: 1000, min: 1, max: 60_000, integer: true },
   backoffMaxMs: { default: 30_000, min: 1, max: 3_600_000, integer: true },
   misconfiguredPauseMs: { default: 5000, min: 1, max: 3_600_000, integer: true },
@@ -85,6 +82,8 @@ export interface LaneOptions extends LaneLimits {
   readonly destination: Destination;
   /** The destination's place in the signal's journal. */
   readonly cursor: Cursor;
+  /** Whether what is left at the end is kept by the journal. @default {false} */
+  readonly isDurable?: boolean;
   /** The lane's own circuit. */
   readonly breaker: CircuitBreaker;
   /** Our id in `breakwater-hop`: it keeps requests from going round in a circle. */
@@ -109,6 +108,7 @@ export function laneSetup(options: LaneOptions): LaneSetup {
   return {
     ...options,
     ...withinLimits<keyof LaneLimits>("create lane", options, LIMITS),
+    isDurable: options.isDurable ?? false,
     observer: options.observer ?? {},
     requests: options.requests ?? OTLP_REQUESTS,
     clock: options.clock ?? systemClock,

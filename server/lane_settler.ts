@@ -49,6 +49,7 @@ export class LaneSettler {
   #lastFailureAtMs: number | undefined;
   #lastFailure: { readonly reason: Reason; readonly message: string } | undefined;
   #failureCount = 0;
+  #expiredCountTold: number;
   /** What was wrong with the attempt that the circuit is being told of. */
   #heard = "";
 
@@ -57,6 +58,7 @@ export class LaneSettler {
     this.#setup = setup;
     this.#notes = notes;
     this.#poison = poison;
+    this.#expiredCountTold = setup.cursor.totals.dropped.expired ?? 0;
     const { observer, log, clock } = setup;
     const report = (message: string, error: unknown) => log("error", `${name}: ${message}: ${String(error)}`);
     this.#observer = isolatedObserver(observer, report, clock);
@@ -135,17 +137,15 @@ export class LaneSettler {
     this.#setup.cursor.release(entries);
   }
 
-  /** @returns The entries that are young enough to be sent; the others are dropped. */
-  dropExpired(entries: readonly JournalEntry[]): readonly JournalEntry[] {
-    const { recordAgeMaxMs, clock, signal } = this.#setup;
-    if (recordAgeMaxMs === 0) return entries;
-    const oldestMs = clock.wallMs() - recordAgeMaxMs;
-    let itemCount = 0;
-    for (const entry of entries) if (entry.receivedAtMs < oldestMs) itemCount += this.drop(entry, "expired");
-    if (itemCount > 0) {
-      this.#warn("expired", `dropped ${itemCount} ${ITEM_NAMES[signal]} that waited longer than ${recordAgeMaxMs} ms`);
+  /** The queue drops what has waited too long by itself; here people are told. */
+  tellOfExpired(): void {
+    const { cursor, signal } = this.#setup;
+    const expiredCount = cursor.totals.dropped.expired ?? 0;
+    const itemCount = expiredCount - this.#expiredCountTold;
+    if (itemCount === 0) return;
+    if (this.#warn("expired", `dropped ${itemCount} ${ITEM_NAMES[signal]} that had waited too long`)) {
+      this.#expiredCountTold = expiredCount;
     }
-    return entries.filter((entry) => entry.receivedAtMs >= oldestMs);
   }
 
   /** Drops what is not settled of a record yet. @returns How many items that were. */
@@ -372,10 +372,12 @@ export class LaneSettler {
     log("warning", `${this.#name}: gave up ${itemCount} ${ITEM_NAMES[signal]} that nobody would take: ${reason}`);
   }
 
-  #warn(kind: Reason | "answer", message: string): void {
+  /** @returns Whether it was told. */
+  #warn(kind: Reason | "answer", message: string): boolean {
     const { clock, log } = this.#setup;
-    if (clock.nowMs() - (this.#warnedAtMs.get(kind) ?? -Infinity) < WARNING_INTERVAL_MS) return;
+    if (clock.nowMs() - (this.#warnedAtMs.get(kind) ?? -Infinity) < WARNING_INTERVAL_MS) return false;
     this.#warnedAtMs.set(kind, clock.nowMs());
     log("warning", `${this.#name}: ${message}`);
+    return true;
   }
 }

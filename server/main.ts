@@ -3,8 +3,9 @@
  * are opened, signals are answered, lines are printed.
  *
  * It needs `--allow-net` (to listen, and to reach the upstream), `--allow-env` (all of it, to find misspelt settings)
- * and `--allow-read` (for secrets in files, and to start its worker). With `--allow-sys=networkInterfaces` it also
- * knows an upstream as itself that is given by one of this machine's addresses.
+ * and `--allow-read` (for secrets in files, and to start its worker). It reads and writes its data folder, wherever that
+ * is: `--allow-write`. With `--allow-sys=networkInterfaces,uid` it also knows an upstream as itself that is given by one
+ * of this machine's addresses, and a data folder of somebody else.
  *
  * Standard output carries the `ready` line and, at the end, the account; everything else goes to standard error.
  */
@@ -15,8 +16,9 @@ import { type Config, readConfig } from "./config.ts";
 import type { Log } from "./log.ts";
 import { formatLogRecord } from "./log_line.ts";
 import * as platform from "./platform.ts";
-import { type RunningServer, StartError, startServer } from "./server.ts";
+import { type RunningServer, startServer } from "./server.ts";
 import { helpText } from "./settings_text.ts";
+import { StartError } from "./start_error.ts";
 
 /** Ended as asked; failed; would not start. */
 const EXIT = { ok: 0, failed: 1, refused: 2 } as const;
@@ -54,8 +56,8 @@ platform.onEndSignal((signal) => {
   drainedBy = signal;
   void end(signal);
 });
-const { otlpUrl = "off", adminUrl = "off" } = server;
-platform.printLine(`ready pid=${platform.processId()} otlp=${otlpUrl} admin=${adminUrl} data=memory`);
+const { otlpUrl = "off", adminUrl = "off", dataDir = "memory" } = server;
+platform.printLine(`ready pid=${platform.processId()} otlp=${otlpUrl} admin=${adminUrl} data=${dataDir}`);
 
 async function start(config: Config): Promise<RunningServer> {
   try {

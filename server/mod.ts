@@ -1,5 +1,5 @@
 /**
- * The server: OTLP in, a bounded queue, circuit breakers, OTLP out, with health and metrics beside it.
+ * The server: OTLP in, a bounded queue on the disk, circuit breakers, OTLP out, with health and metrics beside it.
  *
  * {@linkcode readConfig} turns an environment into a checked configuration, or into every reason why it is none.
  * {@linkcode startServer} puts the parts together and opens the ports; {@linkcode createAdminApp} is the admin listener
@@ -11,7 +11,7 @@
  * import assert from "node:assert/strict";
  * import { readConfig } from "@breakwater/otel/server";
  *
- * const reading = readConfig({ BREAKWATER_SAMPLE_RATE: "2" });
+ * const reading = readConfig({ HOME: "/home/me", BREAKWATER_SAMPLE_RATE: "2" });
  * assert.ok("mistakes" in reading);
  * assert.deepEqual(reading.mistakes, ['BREAKWATER_SAMPLE_RATE must be a number from 0 to 1, received "2"']);
  * ```
@@ -29,7 +29,10 @@ export { type BreakerConfig, type Config, type ConfigReading, readConfig } from 
 export type { Log } from "./log.ts";
 export type { Lookup } from "./own_listener.ts";
 export { RateLimit, type RateLimitOptions, type RateVerdict } from "./rate_limit.ts";
-export { type FinalAccount, type RunningServer, type ServerOptions, StartError, startServer } from "./server.ts";
+export { type FinalAccount, type RunningServer, type ServerOptions, startServer } from "./server.ts";
+export { StartError } from "./start_error.ts";
+export type { Disk, DiskFile, DiskStat } from "../exporters/journal/disk.ts";
+export type { FsyncPolicy } from "../exporters/journal/writer.ts";
 export { Secret } from "./secret.ts";
 export type { Listen, ListenAddress, Rate } from "./setting_kinds.ts";
 export type { Upstream } from "./upstream.ts";

@@ -389,6 +389,7 @@ const OVERLOAD = "The server has no room for the request now.";
 const OVERLOADS: Readonly<Partial<Record<Reason, string>>> = {
   memory_full: "Too many requests are being received now.",
   queue_full: "The queue is full.",
+  journal_full: "The disk takes nothing now: it is full, or fails.",
   shutdown: "The server is shutting down.",
 };
 

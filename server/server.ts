@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { lookup as dnsLookup } from "node:dns/promises";
 import { type Clock, systemClock } from "../core/clock.ts";
-import { MemoryJournal } from "../exporters/journal/memory_journal.ts";
-import { bySignal, SIGNALS } from "../exporters/signal.ts";
+import { type Disk, nodeDisk } from "../exporters/journal/disk.ts";
+import { SIGNALS } from "../exporters/signal.ts";
 import { type Sleep, sleep as timerSleep } from "../exporters/sleep.ts";
 import { VERSION } from "../exporters/version.ts";
 import { Account } from "./account.ts";
@@ -12,6 +12,7 @@ import { type Config, leadsBack, shownListen } from "./config.ts";
 import { Forwarding } from "./forwarding.ts";
 import { type LaneStatus, liveness, readiness, telemetryHealth } from "./health.ts";
 import { IngestBudget } from "./ingest_budget.ts";
+import { Journals } from "./journals.ts";
 import type { Log } from "./log.ts";
 import { ServerMetrics } from "./metrics.ts";
 import { addressesOf, type Lookup, targetOf } from "./own_listener.ts";
@@ -19,6 +20,7 @@ import { type HttpListener, serveHttp } from "./platform.ts";
 import { RateLimit } from "./rate_limit.ts";
 import { OtlpHttpReceiver } from "./receive_http.ts";
 import type { Listen, ListenAddress } from "./setting_kinds.ts";
+import { StartError } from "./start_error.ts";
 
 /** What a server is started with besides its configuration. */
 export interface ServerOptions {
@@ -32,6 +34,8 @@ export interface ServerOptions {
   readonly ownAddresses?: readonly string[];
   /** Turns the upstream's name into addresses, for the same purpose. @default {the system's resolver} */
   readonly lookup?: Lookup;
+  /** The disk of the journals. @default {the real one} */
+  readonly disk?: Disk;
 }
 
 /** A server that receives and forwards. */
@@ -40,9 +44,11 @@ export interface RunningServer {
   readonly otlpUrl: string | undefined;
   /** Where health and metrics are; absent when that is off. */
   readonly adminUrl: string | undefined;
+  /** The folder that the queue is kept in; absent when it is in memory. */
+  readonly dataDir: string | undefined;
   /**
-   * Ends: takes nothing new, delivers what waits for as long as the configuration allows, drops the rest, closes. Later
-   * calls wait for the first.
+   * Ends: takes nothing new, delivers what waits for as long as the configuration allows, closes. The rest stays on the
+   * disk; in memory it is dropped. Later calls wait for the first.
    */
   drain(): Promise<FinalAccount>;
 }
@@ -55,23 +61,6 @@ export interface FinalAccount {
   readonly equations: readonly string[];
 }
 
-/** Why a server did not start: its ports are taken, or lead back to itself. */
-export class StartError extends Error {
-  /** One sentence for each reason. */
-  readonly mistakes: readonly string[];
-
-  /**
-   * Makes an error of every reason.
-   *
-   * @param mistakes One sentence for each.
-   */
-  constructor(mistakes: readonly string[]) {
-    super(`Cannot start server: ${mistakes.join("; ")}`);
-    this.name = "StartError";
-    this.mistakes = mistakes;
-  }
-}
-
 /** The share of the drain that requests which are being received may take: the rest is for delivering them. */
 const RECEIVING_SHARE = 0.5;
 
@@ -82,13 +71,18 @@ const ADMIN_CLOSE_MS = 500;
  * Starts a server, in the order in which telemetry flows: journals, the account over them, lanes out of them, admin,
  * and the listener that fills them last.
  *
- * @throws {StartError} When a port cannot be opened, or the upstream turns out to be one of them.
+ * @throws {StartError} When the folder of the data cannot be used, a port cannot be opened, or the upstream turns out to
+ *   be one of them.
  *
  * @example
  * ```ts
  * import { readConfig, startServer } from "@breakwater/otel/server";
  *
- * const reading = readConfig({ BREAKWATER_OTLP_HTTP_LISTEN: "127.0.0.1:0", BREAKWATER_ADMIN_LISTEN: "127.0.0.1:0" });
+ * const reading = readConfig({
+ *   BREAKWATER_OTLP_HTTP_LISTEN: "127.0.0.1:0",
+ *   BREAKWATER_ADMIN_LISTEN: "127.0.0.1:0",
+ *   BREAKWATER_DATA_DIR: "off",
+ * });
  * if ("config" in reading) {
  *   const server = await startServer(reading.config);
  *   await fetch(`${server.adminUrl}/healthz`).then((response) => response.text());
@@ -97,18 +91,47 @@ const ADMIN_CLOSE_MS = 500;
  * ```
  */
 export async function startServer(config: Config, options: ServerOptions = {}): Promise<RunningServer> {
-  const { log = () => {}, clock = systemClock, sleep = timerSleep, ownAddresses = [], lookup = systemLookup } = options;
+  const { log = () => {}, clock = systemClock, sleep = timerSleep, disk = nodeDisk } = options;
+  const parts: StartedParts = { log, clock, sleep, ownAddresses: [], lookup: systemLookup, ...options };
+  const journals = await Journals.open({ config, log, clock, sleep, disk });
+  try {
+    return await startOver(journals, config, parts);
+  } catch (error) {
+    await journals.close(0);
+    throw error;
+  }
+}
+
+/** What a server is started with, complete. */
+type StartedParts = Required<Omit<ServerOptions, "disk">>;
+
+async function startOver(journals: Journals, config: Config, parts: StartedParts): Promise<RunningServer> {
+  const { log, clock, sleep, ownAddresses, lookup } = parts;
   const hopId = randomUUID();
-  const journals = bySignal((signal) =>
-    new MemoryJournal(signal, { bytesMax: config.queueBytesMax, itemsMax: config.queueItemsMax })
-  );
-  const account = new Account(Object.values(journals));
+  const account = new Account(Object.values(journals.ofSignal));
+  // What was accepted before this start was received then.
+  for (const { signal, acceptedItems } of Object.values(journals.ofSignal)) account.received(signal, acceptedItems);
   const lanes = (): readonly LaneStatus[] => forwarding.statuses();
-  const metrics = new ServerMetrics({ account, lanes, version: VERSION, log, clock });
-  const forwarding = new Forwarding({ config, journals, hopId, observer: metrics, log, clock, sleep });
+  const metrics = new ServerMetrics({
+    account,
+    lanes,
+    journals: () => journals.statuses,
+    version: VERSION,
+    log,
+    clock,
+  });
+  const forwarding = new Forwarding({
+    config,
+    journals: journals.ofSignal,
+    hopId,
+    observer: metrics,
+    log,
+    clock,
+    sleep,
+  });
   const state = { started: false, draining: false };
   const receiver = new OtlpHttpReceiver({
-    journals,
+    journals: journals.ofSignal,
     receipts: account,
     budget: new IngestBudget({ bytesMax: config.inflightBytesMax }),
     hopId,
@@ -121,7 +144,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
   });
   const adminApp = createAdminApp({
     liveness: () => liveness(lanes(), clock.nowMs()),
-    readiness: () => readiness(state),
+    readiness: () => readiness({ ...state, diskFailure: journals.failure }),
     telemetryHealth: () => telemetryHealth(lanes(), clock.wallMs()),
     metrics: () => metrics.exposition(),
     rateLimit: new RateLimit({ rate: config.metricsRateLimit, trusted: config.trustedScrapers, clock }),
@@ -131,7 +154,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
   });
 
   const known = await addressesOf(hostsOf(config), lookup, sleep);
-  const listeners = await openAll([
+  const [admin, otlp] = await openAll([
     {
       name: "BREAKWATER_ADMIN_LISTEN",
       listen: config.adminListen,
@@ -150,22 +173,28 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       },
     },
   ], (name, listen) => leadsBack(config.upstream, { name, listen }, ownAddresses, (host) => known.get(host) ?? []));
-  const [admin, otlp] = listeners;
   forwarding.start();
   state.started = true;
   sayWhereTo(config, log);
 
   const drain = async (): Promise<FinalAccount> => {
     const endsAtMs = clock.nowMs() + config.drainTimeoutMs;
+    const leftMs = () => Math.max(0, endsAtMs - clock.nowMs());
     state.draining = true;
     await otlp?.close(config.drainTimeoutMs * RECEIVING_SHARE);
-    await forwarding.drain(Math.max(0, endsAtMs - clock.nowMs()));
-    await Promise.all(Object.values(journals).map((journal) => journal.close()));
+    await forwarding.drain(leftMs());
+    const final = { balanced: account.balance().balanced, equations: account.equations() };
+    await journals.close(leftMs());
     await admin?.close(ADMIN_CLOSE_MS);
-    return { balanced: account.balance().balanced, equations: account.equations() };
+    return final;
   };
   let drained: Promise<FinalAccount> | undefined;
-  return { otlpUrl: urlOf(otlp), adminUrl: urlOf(admin), drain: () => drained ??= drain() };
+  return {
+    otlpUrl: urlOf(otlp),
+    adminUrl: urlOf(admin),
+    dataDir: journals.path,
+    drain: () => drained ??= drain(),
+  };
 }
 
 /** A port that is to be opened, by the setting that says where. */

@@ -219,12 +219,12 @@ export const SETTING_GROUPS = [
     ],
   },
   {
-    title: "Queue and memory",
+    title: "Queue, disk and memory",
     settings: [
       {
         name: "BREAKWATER_QUEUE_BYTES_MAX",
         is: { kind: "integer", min: 1, max: BYTES_MAX, unit: "bytes" },
-        default: "67108864",
+        defaultSays: "1073741824 (67108864 in memory)",
         says: "What may wait of each signal; beyond it senders are told to come back later.",
       },
       {
@@ -260,15 +260,20 @@ export const SETTING_GROUPS = [
       {
         name: "BREAKWATER_DATA_DIR",
         is: { kind: "name" },
-        defaultSays: "none (the queue is in memory)",
-        says: "Where the journal will be kept.",
-        noEffectYet: true,
+        defaultSays: "`$STATE_DIRECTORY`, else `$XDG_STATE_HOME/breakwater`, else `~/.local/state/breakwater`",
+        says: "The folder of the queue, ours alone; `off` keeps the queue in memory, gone with the process.",
       },
       {
         name: "BREAKWATER_FSYNC",
         is: { kind: "choice", values: ["commit", "interval", "never"] },
         default: "interval",
-        says: "When the journal will be synced to the disk.",
+        says: "When what was accepted survives a loss of power: at once, within 100 ms, or when the system likes.",
+      },
+      {
+        name: "BREAKWATER_QUARANTINE_BYTES_MAX",
+        is: { kind: "integer", min: 0, max: BYTES_MAX, unit: "bytes" },
+        default: "268435456",
+        says: "What is kept for people to look at of that which the upstream refused for good; 0 keeps nothing.",
         noEffectYet: true,
       },
     ],

@@ -64,6 +64,7 @@ const WAITING_BYTES_MAX = 256 * 2 ** 20;
  */
 export class DiskJournal implements Journal {
   readonly signal: Signal;
+  readonly isDurable = true;
   readonly #folder: string;
   readonly #numbers: DiskJournalNumbers;
   readonly #disk: PatientDisk;

@@ -107,6 +107,8 @@ export type AppendAnswer = "appended" | "queue_full" | "journal_full" | "too_lar
 /** A queue, durable or remembered: one stream of accepted requests for one signal, any number of cursors. */
 export interface Journal {
   readonly signal: Signal;
+  /** Whether what is accepted outlives the process. */
+  readonly isDurable: boolean;
   /** Items accepted by `append` and `discard` since the beginning. */
   readonly acceptedItems: number;
   readonly cursors: readonly Cursor[];

@@ -31,6 +31,20 @@ export interface MemorySlot {
   holderCount: number;
 }
 
+/** What a cursor needs of its journal. */
+export interface MemoryCursorOptions {
+  readonly name: string;
+  readonly onFull: OnFull;
+  /** What is in memory, by sequence. */
+  readonly slots: Map<number, MemorySlot>;
+  /** The sequence of the next record. */
+  readonly end: number;
+  /** What was accepted before the cursor was there. */
+  readonly missedItems: number;
+  /** The wall-clock time before which a record is too old, in Unix milliseconds. */
+  readonly oldestMs: () => number;
+}
+
 /**
  * One cursor of a journal in memory. An entry is in exactly one place, so each operation moves it once:
  *
@@ -43,8 +57,8 @@ export interface MemorySlot {
 export class MemoryCursor implements Cursor {
   readonly name: string;
   readonly onFull: OnFull;
-  /** What is in memory, by sequence. */
   readonly #slots: Map<number, MemorySlot>;
+  readonly #oldestMs: () => number;
   readonly #backlog = new MemoryPart();
   #live = new MemoryPart();
   /** The sequence at which the cursor was last split. */
@@ -55,11 +69,12 @@ export class MemoryCursor implements Cursor {
   readonly #waiters = new Waiters();
   readonly #ledger = new CursorLedger({});
 
-  constructor(name: string, onFull: OnFull, slots: Map<number, MemorySlot>, end: number, missedItems: number) {
+  constructor({ name, onFull, slots, end, missedItems, oldestMs }: MemoryCursorOptions) {
     this.name = name;
     this.onFull = onFull;
     this.#slots = slots;
     this.#end = end;
+    this.#oldestMs = oldestMs;
     // What was accepted before this destination was there is part of its account too, which would not balance
     // otherwise.
     this.#ledger.drop(missedItems, "no_destination");
@@ -89,6 +104,7 @@ export class MemoryCursor implements Cursor {
     const taken: JournalEntry[] = [];
     let itemCount = 0;
     let bytes = 0;
+    this.dropExpired();
     while (taken.length < recordCountMax) {
       const entry = this.#nextWaiting(from);
       if (entry === undefined) break;
@@ -148,11 +164,18 @@ export class MemoryCursor implements Cursor {
   /** Lets go of the oldest entry that is not in flight; false when there is none. */
   dropOldest(): boolean {
     const entry = this.#nextWaiting();
-    if (entry === undefined) return false;
-    this.#partWith(entry).remove(entry);
-    this.#ledger.drop(entry.itemCount, "queue_full");
-    this.#forget(entry);
-    return true;
+    if (entry !== undefined) this.#drop(entry, "queue_full");
+    return entry !== undefined;
+  }
+
+  /** Lets go of what has become too old, as far as it can be seen from the front. */
+  dropExpired(): void {
+    const oldestMs = this.#oldestMs();
+    for (;;) {
+      const entry = this.#nextWaiting();
+      if (entry === undefined || entry.receivedAtMs >= oldestMs) return;
+      this.#drop(entry, "expired");
+    }
   }
 
   /** Steps over an entry at the stream's end, for which nothing else could make room. */
@@ -177,6 +200,13 @@ export class MemoryCursor implements Cursor {
   #nextWaiting(from?: Part): JournalEntry | undefined {
     const backlog = from === "live" ? undefined : this.#backlog.next(this.#slots);
     return backlog ?? (from === "backlog" ? undefined : this.#live.next(this.#slots));
+  }
+
+  /** Lets go of the oldest entry that waits. */
+  #drop(entry: JournalEntry, reason: Reason): void {
+    this.#partWith(entry).remove(entry);
+    this.#ledger.drop(entry.itemCount, reason);
+    this.#forget(entry);
   }
 
   #partWith(entry: JournalEntry): MemoryPart {

@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from "../../core/clock.ts";
 import { type Limit, withinLimits } from "../../core/limits.ts";
 import type { Reason } from "../reason.ts";
 import type { Signal } from "../signal.ts";
@@ -7,8 +8,8 @@ import { MemoryCursor, type MemorySlot, storedBytes } from "./memory_cursor.ts";
 
 export { RECORD_OVERHEAD_BYTES } from "./memory_cursor.ts";
 
-/** How much a {@linkcode MemoryJournal} may hold. */
-export interface MemoryJournalOptions {
+/** How much a {@linkcode MemoryJournal} may hold, and for how long. */
+export interface MemoryJournalLimits {
   /**
    * Bytes that one cursor may have waiting, in flight included: payloads and {@linkcode RECORD_OVERHEAD_BYTES} for each
    * record. From 1 to 2^40.
@@ -22,12 +23,26 @@ export interface MemoryJournalOptions {
    * @default {10_000_000}
    */
   readonly itemsMax?: number;
+  /**
+   * How old a record may become before it is dropped as `expired`, in milliseconds by the wall clock; 0 for any age. Up
+   * to 2^40.
+   *
+   * @default {0}
+   */
+  readonly recordAgeMaxMs?: number;
+}
+
+/** How a {@linkcode MemoryJournal} is made. */
+export interface MemoryJournalOptions extends MemoryJournalLimits {
+  /** @default {the system's clock} */
+  readonly clock?: Clock;
 }
 
 const LIMITS = {
   bytesMax: { default: 67_108_864, min: 1, max: 2 ** 40, integer: true },
   itemsMax: { default: 10_000_000, min: 1, max: 2 ** 40, integer: true },
-} satisfies Record<keyof MemoryJournalOptions, Limit>;
+  recordAgeMaxMs: { default: 0, min: 0, max: 2 ** 40, integer: true },
+} satisfies Record<keyof MemoryJournalLimits, Limit>;
 
 /**
  * A {@linkcode Journal} in memory: bounded in bytes and in items, gone with the process.
@@ -49,8 +64,11 @@ const LIMITS = {
  */
 export class MemoryJournal implements Journal {
   readonly signal: Signal;
+  readonly isDurable = false;
   readonly #bytesMax: number;
   readonly #itemsMax: number;
+  readonly #recordAgeMaxMs: number;
+  readonly #clock: Clock;
   readonly #slots = new Map<number, MemorySlot>();
   readonly #cursors = new Map<string, MemoryCursor>();
   #nextSequence = 0;
@@ -62,10 +80,12 @@ export class MemoryJournal implements Journal {
    * @throws {TypeError} When a limit is not a number.
    */
   constructor(signal: Signal, options: MemoryJournalOptions = {}) {
-    const { bytesMax, itemsMax } = withinLimits("create memory journal", options, LIMITS);
+    const limits = withinLimits<keyof MemoryJournalLimits>("create memory journal", options, LIMITS);
     this.signal = signal;
-    this.#bytesMax = bytesMax;
-    this.#itemsMax = itemsMax;
+    this.#bytesMax = limits.bytesMax;
+    this.#itemsMax = limits.itemsMax;
+    this.#recordAgeMaxMs = limits.recordAgeMaxMs;
+    this.#clock = options.clock ?? systemClock;
   }
 
   get acceptedItems(): number {
@@ -90,6 +110,7 @@ export class MemoryJournal implements Journal {
     mustBeCount("append", "itemCount", itemCount);
     if (bytes > this.#bytesMax || itemCount > this.#itemsMax) return "too_large";
     for (const cursor of this.#cursors.values()) {
+      cursor.dropExpired();
       if (cursor.onFull === "reject" && !this.#hasRoom(cursor, bytes, itemCount)) return "queue_full";
     }
 
@@ -117,7 +138,14 @@ export class MemoryJournal implements Journal {
   cursor(name: string, onFull: OnFull): Cursor {
     let cursor = this.#cursors.get(name);
     if (cursor === undefined) {
-      cursor = new MemoryCursor(name, onFull, this.#slots, this.#nextSequence, this.#acceptedItems);
+      cursor = new MemoryCursor({
+        name,
+        onFull,
+        slots: this.#slots,
+        end: this.#nextSequence,
+        missedItems: this.#acceptedItems,
+        oldestMs: () => this.#recordAgeMaxMs === 0 ? -Infinity : this.#clock.wallMs() - this.#recordAgeMaxMs,
+      });
       this.#cursors.set(name, cursor);
     }
     if (cursor.onFull !== onFull) {

@@ -32,6 +32,9 @@ export interface HarbourOptions extends LaneLimits {
   readonly cooldownMs?: number;
   readonly cooldownMaxMs?: number;
   readonly itemsMax?: number;
+  readonly recordAgeMaxMs?: number;
+  /** Whether the lanes are told that what is left at the end is kept. */
+  readonly isDurable?: boolean;
   readonly observer?: ExportObserver;
   readonly seed?: number;
 }
@@ -47,9 +50,9 @@ export class Harbour {
 
   constructor(options: HarbourOptions = {}, clock: FakeClock = new FakeClock()) {
     this.clock = clock;
-    const { signal = "traces", itemsMax = 1_000_000 } = options;
+    const { signal = "traces", itemsMax = 1_000_000, recordAgeMaxMs } = options;
     this.#options = options;
-    this.journal = new MemoryJournal(signal, { itemsMax, bytesMax: 64_000_000 });
+    this.journal = new MemoryJournal(signal, { itemsMax, bytesMax: 64_000_000, recordAgeMaxMs, clock });
     this.account = new Account([this.journal]);
   }
 

@@ -6,6 +6,7 @@ import { inspect } from "node:util";
 import { type Config, readConfig } from "../../server/config.ts";
 import { type RunningServer, type ServerOptions, startServer } from "../../server/server.ts";
 import { FakeClock } from "./clock.ts";
+import { TemporaryFolder } from "./temporary_folder.ts";
 
 /** How long a test waits for what must come about, in real milliseconds: a machine that is busy takes its time. */
 const PATIENCE_MS = 20_000;
@@ -16,22 +17,37 @@ const PATIENCE_MS = 20_000;
  */
 const NO_TIMEOUT = { OTEL_EXPORTER_OTLP_TIMEOUT: "86400000" };
 
-/** The configuration that an environment gives, on free ports unless it says otherwise. */
+/** The configuration that an environment gives, on free ports and with its queue in memory unless it says otherwise. */
 export function configOf(env: Record<string, string>): Config {
-  const anyPorts = { BREAKWATER_OTLP_HTTP_LISTEN: "127.0.0.1:0", BREAKWATER_ADMIN_LISTEN: "127.0.0.1:0" };
-  const reading = readConfig({ ...anyPorts, ...env });
+  const nobodysOwn = {
+    BREAKWATER_OTLP_HTTP_LISTEN: "127.0.0.1:0",
+    BREAKWATER_ADMIN_LISTEN: "127.0.0.1:0",
+    BREAKWATER_DATA_DIR: "off",
+  };
+  const reading = readConfig({ ...nobodysOwn, ...env });
   assert.ok("config" in reading, inspect(reading));
   return reading.config;
 }
 
-/** Starts a server, which is drained when the test is over, well or not. */
+/**
+ * Starts a server, which is drained when the test is over, well or not. Its queue is in a folder of its own, which is
+ * removed then; but in memory where a test owns the time, because a disk takes its own.
+ */
 export async function started(
   env: Record<string, string>,
   options: ServerOptions = {},
 ): Promise<RunningServer & AsyncDisposable> {
+  const folder = options.clock === undefined ? new TemporaryFolder() : undefined;
+  const place = { BREAKWATER_DATA_DIR: folder?.path ?? "off" };
   const patience = options.clock instanceof FakeClock ? NO_TIMEOUT : {};
-  const server = await startServer(configOf({ ...patience, ...env }), options);
-  return { ...server, [Symbol.asyncDispose]: () => drained(server, options) };
+  const server = await startServer(configOf({ ...place, ...patience, ...env }), options);
+  return {
+    ...server,
+    async [Symbol.asyncDispose](): Promise<void> {
+      await drained(server, options);
+      folder?.[Symbol.dispose]();
+    },
+  };
 }
 
 /** Drains to the end. A drain that waits by a fake clock would wait for ever: it is moved meanwhile. */

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { TemporaryFolder } from "./temporary_folder.ts";
 
 const HOUSE = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -12,19 +13,26 @@ export interface Ended {
 
 /**
  * The server as `deno task start` runs it, with the same permissions, in an environment that holds nothing but what a
- * test gives it. It must be ended by the test.
+ * test gives it, and on a data folder of its own unless the test has one. It must be ended by the test.
  */
 export class ServerProcess implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #stdout: Lines;
   readonly #stderr: Lines;
+  readonly #folder = new TemporaryFolder();
 
   constructor(environment: Readonly<Record<string, string>> = {}, args: readonly string[] = []) {
     const command = new Deno.Command(Deno.execPath(), {
       args: ["run", "--quiet", "--no-prompt", ...permissionFlags(), "server/main.ts", ...args],
       cwd: HOUSE,
       clearEnv: true,
-      env: { ...inherited(), NO_COLOR: "1", ...FREE_PORTS, ...environment },
+      env: {
+        ...inherited(),
+        NO_COLOR: "1",
+        ...FREE_PORTS,
+        BREAKWATER_DATA_DIR: this.#folder.path,
+        ...environment,
+      },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
@@ -32,6 +40,11 @@ export class ServerProcess implements AsyncDisposable {
     this.#child = command.spawn();
     this.#stdout = new Lines(this.#child.stdout);
     this.#stderr = new Lines(this.#child.stderr);
+  }
+
+  /** The data folder of its own. */
+  get folder(): string {
+    return this.#folder.path;
   }
 
   get pid(): number {
@@ -66,6 +79,7 @@ export class ServerProcess implements AsyncDisposable {
       // It has ended already.
     }
     await this.ended();
+    this.#folder[Symbol.dispose]();
   }
 }
 

@@ -65,7 +65,7 @@ Deno.test("the account as JSON is the account", () => {
 });
 
 function journalWith(signal: Signal, acceptedItems: number, cursors: readonly Cursor[]): Journal {
-  return { signal, acceptedItems, cursors } as Journal;
+  return { signal, isDurable: false, acceptedItems, cursors } as unknown as Journal;
 }
 
 function cursorWith(name: string, totals: CursorTotals, items: number): Cursor {

@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { inspect } from "node:util";
 import { type Config, readConfig } from "../../server/config.ts";
 
-Deno.test("P1-13 R1 R4 an empty environment is a complete configuration: port 4318, bodies up to 64 MiB, no upstream", () => {
+/** What every environment has. */
+const HOME = { HOME: "/home/me" };
+
+Deno.test("P1-13 R1 R4 an environment with nothing but a home is a complete configuration: port 4318, bodies up to 64 MiB, no upstream", () => {
   const config = configOf({});
   assert.equal(config.upstream, undefined);
   assert.deepEqual(config.otlpHttpListen, { host: "127.0.0.1", port: 4318 });
@@ -17,13 +20,48 @@ Deno.test("P1-13 R1 R4 an empty environment is a complete configuration: port 43
     throttleMaxMs: 300_000,
   });
   assert.deepEqual(config.metricsRateLimit, { count: 10, periodSeconds: 60 });
-  assert.equal(config.queueBytesMax, 64 * 1024 ** 2);
+  assert.equal(config.dataDir, "/home/me/.local/state/breakwater");
+  assert.equal(config.fsync, "interval");
+  assert.equal(config.queueBytesMax, 1024 ** 3);
+  assert.equal(config.quarantineBytesMax, 256 * 1024 ** 2);
+  assert.equal(config.recordAgeMaxMs, 0);
   assert.equal(config.queueItemsMax, 10_000_000);
   assert.equal(config.bodyBytesMax, 64 * 1024 ** 2);
   assert.equal(config.inflightBytesMax, 256 * 1024 ** 2);
   assert.equal(config.drainTimeoutMs, 10_000);
   assert.equal(config.sampleRate, 1);
   assert.equal(config.serviceName, "breakwater");
+});
+
+// deno-fmt-ignore
+const DATA_DIRS: [environment: Record<string, string>, dataDir: string][] = [
+  [{ BREAKWATER_DATA_DIR: "/data/a", STATE_DIRECTORY: "/b" },               "/data/a"],
+  [{ BREAKWATER_DATA_DIR: "OFF" },                                          "off"],
+  [{ STATE_DIRECTORY: "/var/lib/a:/var/lib/b", XDG_STATE_HOME: "/home/x" }, "/var/lib/a"],
+  [{ XDG_STATE_HOME: "/home/x", HOME: "/home/me" },                         "/home/x/breakwater"],
+  [{ XDG_STATE_HOME: "relative", HOME: "/home/me" },                        "/home/me/.local/state/breakwater"],
+];
+for (const [environment, dataDir] of DATA_DIRS) {
+  Deno.test(`P1-13 the data is kept in ${dataDir} when the environment says ${JSON.stringify(environment)}`, () => {
+    const reading = readConfig(environment);
+    assert.ok("config" in reading, inspect(reading));
+    assert.equal(reading.config.dataDir, dataDir);
+  });
+}
+
+Deno.test("P1-13 an environment that names no place for the data is a mistake that says what to set", () => {
+  assert.deepEqual(readConfig({ HOME: "" }), {
+    mistakes: [
+      "BREAKWATER_DATA_DIR must be set: none of STATE_DIRECTORY, XDG_STATE_HOME and HOME says where the queue may be " +
+      "kept; `off` keeps it in memory",
+    ],
+  });
+});
+
+Deno.test("a queue in memory is 64 MiB where nobody said how large, one on the disk 1 GiB", () => {
+  assert.equal(configOf({ BREAKWATER_DATA_DIR: "off" }).queueBytesMax, 64 * 1024 ** 2);
+  assert.equal(configOf({ BREAKWATER_DATA_DIR: "off", BREAKWATER_QUEUE_BYTES_MAX: "5" }).queueBytesMax, 5);
+  assert.equal(configOf({ BREAKWATER_QUEUE_BYTES_MAX: "5" }).queueBytesMax, 5);
 });
 
 Deno.test("P1-13 the names of the predecessor are accepted and change what they name", () => {
@@ -129,7 +167,7 @@ for (const [unknown, meant] of NEAREST) {
 }
 
 Deno.test("unknown names that other programs may own are only doubted, and empty ones are not set", () => {
-  const reading = readConfig({ APP_OTEL__SAMPLE_RAET: "1", BREAKWATER_NOTHING: "", PATH: "/bin" });
+  const reading = readConfig({ HOME: "/home/me", APP_OTEL__SAMPLE_RAET: "1", BREAKWATER_NOTHING: "", PATH: "/bin" });
   assert.ok("config" in reading);
   assert.deepEqual(reading.warnings, ["APP_OTEL__SAMPLE_RAET is not known here: did you mean APP_OTEL__SAMPLE_RATE?"]);
 });
@@ -178,8 +216,8 @@ Deno.test("a probe's lease follows the longest timeout, unless it is set", () =>
 
 Deno.test("settings whose room is not built are checked, accepted, and named as having no effect", () => {
   const reading = readConfig({
-    BREAKWATER_DATA_DIR: "/var/lib/breakwater",
-    BREAKWATER_FSYNC: "commit",
+    HOME: "/home/me",
+    BREAKWATER_QUARANTINE_BYTES_MAX: "0",
     BREAKWATER_OTLP_GRPC_LISTEN: "off",
     OTEL_EXPORTER_OTLP_CERTIFICATE: "/etc/ca.pem",
     OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: "grpc",
@@ -187,9 +225,8 @@ Deno.test("settings whose room is not built are checked, accepted, and named as 
   });
   assert.ok("config" in reading, inspect(reading));
   assert.deepEqual([...reading.noEffect].sort(), [
-    "BREAKWATER_DATA_DIR",
-    "BREAKWATER_FSYNC",
     "BREAKWATER_OTLP_GRPC_LISTEN",
+    "BREAKWATER_QUARANTINE_BYTES_MAX",
     "OTEL_EXPORTER_OTLP_CERTIFICATE",
     "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
   ]);
@@ -318,6 +355,7 @@ Deno.test("a secret may come from a file, once, and the file must hold one", () 
 
 Deno.test("no secret is in a mistake, a warning, or a printed configuration", () => {
   const secrets = {
+    ...HOME,
     BREAKWATER_ADMIN_TOKEN: "hunter2",
     BREAKWATER_INGEST_TOKEN: "hunter2",
     OTEL_EXPORTER_OTLP_HEADERS: "authorization=Bearer%20hunter2",
@@ -344,6 +382,7 @@ Deno.test("no secret is in a mistake, a warning, or a printed configuration", ()
 
 Deno.test("what is allowed but perhaps not meant is said", () => {
   const reading = readConfig({
+    ...HOME,
     BREAKWATER_OTLP_HTTP_LISTEN: "off",
     BREAKWATER_QUEUE_BYTES_MAX: "1000",
     BREAKWATER_INFLIGHT_BYTES_MAX: "1000",
@@ -359,13 +398,13 @@ Deno.test("what is allowed but perhaps not meant is said", () => {
 });
 
 function configOf(env: Record<string, string>, readText?: (path: string) => string): Config {
-  const reading = readConfig(env, readText);
+  const reading = readConfig({ ...HOME, ...env }, readText);
   assert.ok("config" in reading, inspect(reading));
   return reading.config;
 }
 
 function mistakesOf(env: Record<string, string>, readText?: (path: string) => string): readonly string[] {
-  const reading = readConfig(env, readText);
+  const reading = readConfig({ ...HOME, ...env }, readText);
   assert.ok("mistakes" in reading, "there is no mistake");
   return reading.mistakes;
 }

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import type { SendAnswer } from "../../exporters/transport/transport.ts";
 import { Harbour } from "../fakes/harbour.ts";
 import { answers, noAnswer, ScriptedTransport } from "../fakes/backend.ts";
+
+const ALL = { recordCountMax: Infinity, itemCountMax: Infinity, bytesMax: Infinity };
 
 Deno.test("draining a healthy lane sends what waits and ends as soon as nothing is left", async () => {
   const harbour = new Harbour();
@@ -88,6 +91,107 @@ Deno.test("a drain counts what the queue, the flight and the parking place hold,
     balanced: true,
   });
   assert.equal(harbour.log.filter((line) => line.includes("at shutdown")).length, 1);
+});
+
+Deno.test("P2-16 what is kept is kept: at the deadline everything is there again, and what was out may be there twice", async () => {
+  const harbour = new Harbour({ isDurable: true, inFlightMax: 2, mergeRecordsMax: 1 });
+  const { lane, cursor, transport } = harbour.berth("a", noAnswer);
+  await harbour.receive([1], [2], [3, 4]);
+  let ended = false;
+  const drained = lane.drain(3000).then(() => ended = true);
+  await harbour.advance(2999);
+  assert.equal(ended, false, "a destination that is well has until the deadline");
+  await harbour.advance(1);
+  await drained;
+  assert.equal(transport.inFlightCount, 0);
+  const { dropped, queued, redelivered, balanced } = harbour.balance("a");
+  assert.deepEqual({ dropped, queued, redelivered, balanced }, {
+    dropped: {},
+    queued: 4,
+    redelivered: 2,
+    balanced: true,
+  });
+  assert.deepEqual(cursor.take(ALL).map(({ sequence }) => sequence), [0, 1, 2]);
+  assert.deepEqual(harbour.log, ["info traces -> a: 4 spans stay on the disk for the next start"]);
+});
+
+// deno-fmt-ignore
+const UNWELL: [what: string, answer: SendAnswer][] = [
+  ["is dead",                          answers.retryable()],
+  ["asks for a pause",                 answers.throttled(1000)],
+  ["asks for a pause of all signals",  answers.throttled(1000, true)],
+  ["refuses us for what we are",       answers.misconfigured()],
+  ["does not have the signal",         answers.unsupported()],
+];
+for (const [what, answer] of UNWELL) {
+  Deno.test(`P2-16 where what is left is kept, nobody waits for a destination that ${what}`, async () => {
+    const harbour = new Harbour({ isDurable: true, failureThreshold: 1, cooldownMs: 1000 });
+    const { lane, transport } = harbour.berth("a", () => answer);
+    await harbour.receive([1, 2]);
+    await harbour.receiveFrom("", [3]);
+    const sentCount = transport.sent.length;
+    const drained = lane.drain(600_000);
+    await harbour.advance(0);
+    await drained;
+    assert.equal(transport.sent.length, sentCount, "nothing is sent any more");
+    const { queued, dropped, balanced } = harbour.balance("a");
+    assert.deepEqual({ dropped, balanced }, { dropped: {}, balanced: true });
+    assert.equal(queued, answer.status === "unsupported" ? 1 : 3);
+    assert.equal(harbour.clock.sleeperCount, 0);
+  });
+}
+
+Deno.test("P2-16 with its circuit open a lane aborts what is still out, and does not wait for the answer", async () => {
+  const harbour = new Harbour({ isDurable: true, failureThreshold: 1, inFlightMax: 2, mergeRecordsMax: 1 });
+  const { lane, transport } = harbour.berth(
+    "a",
+    ({ items }) => items[0] === 1 ? new Promise(() => {}) : answers.retryable(),
+  );
+  await harbour.receive([1], [2]);
+  assert.equal(lane.status().circuitState, "open");
+  assert.equal(transport.inFlightCount, 1);
+  const drained = lane.drain(600_000);
+  await harbour.advance(0);
+  await drained;
+  assert.equal(transport.inFlightCount, 0);
+  assert.deepEqual([harbour.balance("a").queued, harbour.balance("a").redelivered], [2, 1]);
+});
+
+Deno.test("P2-16 a probe that is out when the drain begins is waited for, and when it passes the rest follows", async () => {
+  const harbour = new Harbour({ isDurable: true, failureThreshold: 1, cooldownMs: 1000 });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const { lane, transport } = harbour.berth("a", () => answers.retryable());
+  await harbour.receive([1], [2]);
+  transport.script = () => promise.then(() => answers.delivered());
+  await harbour.advance(1000);
+  assert.equal(lane.status().circuitState, "half_open");
+  const drained = lane.drain(10_000);
+  await harbour.advance(100);
+  resolve();
+  await harbour.advance(0);
+  await drained;
+  assert.deepEqual([harbour.balance("a").delivered, harbour.balance("a").queued], [2, 0]);
+});
+
+Deno.test("P2-16 what is parked and what a stubborn transport keeps is kept as well, each record once", async () => {
+  const harbour = new Harbour({ isDurable: true, inFlightMax: 1, mergeRecordsMax: 1, cooldownMaxMs: 5000 });
+  const { lane, transport, cursor } = harbour.berth(
+    "a",
+    ({ items }) => items[0] === 66 ? answers.retryable() : answers.delivered(),
+  );
+  await harbour.receive([66], [1]);
+  await harbour.advance(23_000);
+  assert.equal(lane.status().parkedCount, 1);
+  transport.send = () => new Promise(() => {});
+  await harbour.receive([2], [3]);
+  const drained = lane.drain(100);
+  await harbour.advance(100);
+  await harbour.advance(1000);
+  await drained;
+  const { delivered, queued, balanced } = harbour.balance("a");
+  assert.deepEqual({ delivered, queued, balanced }, { delivered: 1, queued: 3, balanced: true });
+  // What nobody has answered for is still out: the journal counts it when it is taken again.
+  assert.deepEqual(cursor.take(ALL).map(({ sequence }) => sequence), [0, 3]);
 });
 
 Deno.test("a lane that never started drains at once", async () => {

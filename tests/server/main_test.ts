@@ -11,7 +11,7 @@ Deno.test("P2-16 SIGTERM drains: what was accepted is delivered, the account bal
   await using server = new ServerProcess({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
   const { pid, otlp, admin, data } = await server.ready();
   assert.equal(Number(pid), server.pid);
-  assert.equal(data, "memory");
+  assert.equal(data, server.folder);
   assert.equal(await statusOf(`${admin}/readyz`), 200);
   assert.equal(await sendSpans(otlp!, 3), 200);
 
@@ -52,19 +52,35 @@ Deno.test("P1-13 without an upstream the server says so, takes what comes, and c
   assert.ok(stdout.some((line) => line.includes("dropped 2 (no_destination 2)")), stdout.join("\n"));
 });
 
-Deno.test("P2-16 what cannot be delivered in time is dropped as shutdown, and the account still balances", async () => {
+Deno.test("P2-16 what a queue in memory cannot deliver in time is dropped as shutdown, and the account still balances", async () => {
   await using collector = await startCollector();
   collector.hang();
   await using server = new ServerProcess({
     OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
     BREAKWATER_DRAIN_TIMEOUT_MS: "50",
+    BREAKWATER_DATA_DIR: "off",
   });
-  const { otlp } = await server.ready();
+  const { otlp, data } = await server.ready();
+  assert.equal(data, "memory");
   assert.equal(await sendSpans(otlp!, 5), 200);
   server.signal("SIGTERM");
   const { code, stdout, stderr } = await server.ended();
   assert.equal(code, 0, stderr.join("\n"));
   assert.ok(stdout.some((line) => line.includes("dropped 5 (shutdown 5) + queued 0")), stdout.join("\n"));
+});
+
+Deno.test("P2-16 what cannot be delivered in time stays on the disk, and the account still balances", async () => {
+  await using collector = await startCollector();
+  collector.hang();
+  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, BREAKWATER_DRAIN_TIMEOUT_MS: "50" };
+  await using server = new ServerProcess(env);
+  const { otlp } = await server.ready();
+  assert.equal(await sendSpans(otlp!, 5), 200);
+  server.signal("SIGINT");
+  const { code, stdout, stderr } = await server.ended();
+  assert.equal(code, 0, stderr.join("\n"));
+  assert.ok(stdout.some((line) => line.includes("dropped 0 + queued 5 (on the disk)")), stdout.join("\n"));
+  assert.ok(stderr.some((line) => line.includes("5 spans stay on the disk")), stderr.join("\n"));
 });
 
 Deno.test("P2-16 a second signal ends the process at once, with the code of that signal", async () => {
@@ -158,8 +174,8 @@ Deno.test("--help prints every setting, --version the version, anything else is 
 
 Deno.test("settings without effect and doubtful ones are said once each, and the server starts", async () => {
   await using server = new ServerProcess({
-    BREAKWATER_DATA_DIR: "/nowhere",
-    BREAKWATER_FSYNC: "never",
+    BREAKWATER_OTLP_GRPC_LISTEN: "off",
+    OTEL_EXPORTER_OTLP_INSECURE: "true",
     APP_OTEL__X: "1",
   });
   await server.ready();
@@ -168,14 +184,14 @@ Deno.test("settings without effect and doubtful ones are said once each, and the
   assert.equal(code, 0);
   const told = stderr.filter((line) => line.includes("without effect"));
   assert.equal(told.length, 1);
-  assert.ok(told[0]!.endsWith(": BREAKWATER_DATA_DIR, BREAKWATER_FSYNC"), told[0]);
+  assert.ok(told[0]!.endsWith(": OTEL_EXPORTER_OTLP_INSECURE, BREAKWATER_OTLP_GRPC_LISTEN"), told[0]);
   assert.equal(stderr.filter((line) => line.includes("APP_OTEL__X")).length, 1);
 });
 
 Deno.test("the task that starts the server asks for less than everything", () => {
   const flags = permissionFlags();
   assert.ok(!flags.includes("-A") && !flags.includes("--allow-all"));
-  assert.ok(!flags.some((flag) => /^--allow-(write|run|ffi)/.test(flag)));
+  assert.ok(!flags.some((flag) => /^--allow-(run|ffi)/.test(flag)));
 });
 
 async function statusOf(url: string): Promise<number> {

@@ -3,6 +3,7 @@ import type { Cursor, CursorTotals, Journal } from "../../exporters/journal/jour
 import type { Signal } from "../../exporters/signal.ts";
 import { Account } from "../../server/account.ts";
 import type { LaneStatus } from "../../server/health.ts";
+import type { JournalStatus } from "../../server/journals.ts";
 import { METRIC_NAMES, type MetricName, ServerMetrics } from "../../server/metrics.ts";
 import { FakeClock } from "../fakes/clock.ts";
 import { laneStatus } from "../fakes/lane_status.ts";
@@ -190,15 +191,17 @@ const NOTHING: CursorTotals = { delivered: 0, rejected: {}, quarantined: 0, drop
 interface Setup {
   readonly journals?: readonly Journal[];
   readonly lanes?: readonly LaneStatus[] | (() => readonly LaneStatus[]);
+  readonly statuses?: readonly JournalStatus[];
 }
 
-function serverMetrics({ journals = [], lanes = [] }: Setup) {
+function serverMetrics({ journals = [], lanes = [], statuses = [] }: Setup) {
   const clock = new FakeClock();
   const account = new Account(journals);
   const log: string[] = [];
   const metrics = new ServerMetrics({
     account,
     lanes: typeof lanes === "function" ? lanes : () => lanes,
+    journals: () => statuses,
     version: "1.2.3",
     clock,
     log: (_level, message) => log.push(message),

@@ -14,7 +14,7 @@ import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk
 import { BasicTracerProvider, BatchSpanProcessor } from "@opentelemetry/sdk-trace-base";
 import { type Signal, SIGNALS } from "../../exporters/signal.ts";
 import { type CollectedRequest, startCollector } from "../../exporters/testing/collector.ts";
-import { readConfig, startServer } from "../../server/mod.ts";
+import { started } from "../fakes/running_server.ts";
 import { decodeMessage, itemsOf, REQUEST_TYPES } from "../model/otlp_schema.ts";
 
 const SPAN_COUNT = 700; // more than one batch of 512
@@ -72,13 +72,7 @@ async function throughServer(
   sentAccordingTo: (requests: readonly CollectedRequest[]) => Readonly<Record<Signal, number>>,
 ): Promise<void> {
   await using collector = await startCollector();
-  const reading = readConfig({
-    OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
-    BREAKWATER_OTLP_HTTP_LISTEN: "127.0.0.1:0",
-    BREAKWATER_ADMIN_LISTEN: "off",
-  });
-  assert.ok("config" in reading);
-  const server = await startServer(reading.config);
+  await using server = await started({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, BREAKWATER_ADMIN_LISTEN: "off" });
   try {
     await send(server.otlpUrl ?? "");
   } finally {

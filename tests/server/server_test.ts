@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { get } from "node:http";
 import { startCollector } from "../../exporters/testing/collector.ts";
 import { addressesOf, type Lookup } from "../../server/own_listener.ts";
-import { type RunningServer, StartError, startServer } from "../../server/server.ts";
+import { type RunningServer, startServer } from "../../server/server.ts";
 import { SETTINGS } from "../../server/settings.ts";
+import { StartError } from "../../server/start_error.ts";
 import { FakeClock } from "../fakes/clock.ts";
 import { sendSpans } from "../fakes/otlp_client.ts";
 import { configOf, health, started, until } from "../fakes/running_server.ts";
@@ -244,7 +245,10 @@ Deno.test("every number that a setting allows is one that the parts allow", asyn
     // The two depend on each other.
     if (name === "BREAKWATER_COOLDOWN_MS") env.BREAKWATER_COOLDOWN_MAX_MS = "86400000";
     if (name === "BREAKWATER_COOLDOWN_MAX_MS") env.BREAKWATER_COOLDOWN_MS = "1";
-    await assert.doesNotReject(async () => void await (await started(env)).drain(), `${name}=${value}`);
+    await assert.doesNotReject(async () => {
+      await using server = await started(env);
+      await server.drain();
+    }, `${name}=${value}`);
   }
 });
 
