@@ -24,6 +24,7 @@ export interface Disk {
   open(path: string): Promise<DiskFile>;
   /** Gives a file another name, in place of whatever had that. */
   rename(from: string, to: string): Promise<void>;
+  /** Removes a file. */
   remove(path: string): Promise<void>;
   /** Makes names in a folder durable. */
   syncFolder(folder: string): Promise<void>;
@@ -41,14 +42,17 @@ export interface DiskFile {
   read(offset: number, into: Uint8Array): number;
   /** Makes what was written durable. After a failure nobody knows what is. */
   sync(): Promise<void>;
+  /** Lets go of the file. */
   close(): Promise<void>;
 }
 
 /** What stands at a path. */
 export interface DiskStat {
+  /** What it is; a link is "other". */
   readonly kind: "file" | "folder" | "other";
   /** Who may do what, as Unix writes it; undefined where the system has no such thing. */
   readonly mode: number | undefined;
+  /** Whose it is. */
   readonly userId: number;
 }
 
