@@ -100,14 +100,17 @@ export class Journals {
   /** Makes durable what was accepted, and lets go of the folder. A disk that hangs is not waited for beyond the deadline. */
   async close(deadlineMs: number): Promise<void> {
     const { log, sleep } = this.#parts;
-    const closed = new AbortController();
-    const all = Promise.all(Object.values(this.ofSignal).map((journal) => journal.close())).then(() => true);
-    const patience = sleep(Math.max(deadlineMs, CLOSE_MS_MIN), closed.signal).then(() => false);
-    const isClosed = await Promise.race([all, patience]);
-    closed.abort();
-    // Whatever still writes must not meet the next server: then the folder is free when this process has ended.
-    if (isClosed) this.#folder?.release();
-    else log("error", "The disk did not finish in time: what it was not done with may have to be delivered again");
+    const ended = new AbortController();
+    const closed = Promise.all(Object.values(this.ofSignal).map((journal) => journal.close())).then(() => {
+      // Only now: whatever still writes must not meet the next server.
+      this.#folder?.release();
+      return true;
+    });
+    const patience = sleep(Math.max(deadlineMs, CLOSE_MS_MIN), ended.signal).then(() => false);
+    if (!await Promise.race([closed, patience])) {
+      log("error", "The disk did not finish in time: what it was not done with may have to be delivered again");
+    }
+    ended.abort();
   }
 }
 

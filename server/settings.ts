@@ -224,7 +224,7 @@ export const SETTING_GROUPS = [
       {
         name: "BREAKWATER_QUEUE_BYTES_MAX",
         is: { kind: "integer", min: 1, max: BYTES_MAX, unit: "bytes" },
-        defaultSays: "1073741824 (67108864 in memory)",
+        defaultSays: "`1073741824` (`67108864` in memory)",
         says: "What may wait of each signal; beyond it senders are told to come back later.",
       },
       {

@@ -40,7 +40,7 @@ function helpEntry(setting: Setting): string {
   return [
     `  ${name}${alias === undefined ? "" : `, also ${alias}`}`,
     `      ${unquoted(setting.says)}${noEffectYet ? ` ${NO_EFFECT}` : ""}`,
-    `      Value: ${unquoted(rangeOf(is))}. Default: ${fallback}.`,
+    `      Value: ${unquoted(rangeOf(is))}. Default: ${unquoted(fallback)}.`,
     ...(perSignal ? [`      For one signal: ${oneSignal(setting)}.`] : []),
   ].join("\n");
 }
