@@ -15,7 +15,7 @@ import {
 } from "./disk_journal_options.ts";
 import { HOPS_BYTES_MAX, PAYLOAD_BYTES_MAX, type RecordHead, storedBytes, type StreamPoint } from "./format.ts";
 import type { AppendAnswer, Cursor, Journal, JournalRecord, OnFull } from "./journal.ts";
-import { openFolder } from "./journal_folder.ts";
+import { makeFolder, openFolder, syncName } from "./journal_folder.ts";
 import { mustBeCount } from "./ledger.ts";
 import { type PatientDisk, patientDisk } from "./patient_disk.ts";
 import { type RecordStream, StreamReader } from "./reader.ts";
@@ -105,10 +105,11 @@ export class DiskJournal implements Journal {
     let lock: FolderLock | undefined;
     try {
       await openFolder(disk, folder);
-      await disk.makeFolder(streamFolder);
+      await makeFolder(disk, streamFolder);
       lock = await options.lock?.(streamFolder);
       const recovered = await recover(disk, streamFolder);
       if (options.fsync !== "never") await syncLast(disk, streamFolder, recovered.segments);
+      for (const path of [folder, streamFolder]) await syncName(disk, path);
       const damaged = (await disk.list(streamFolder)).filter((name) => name.endsWith(DAMAGED_SUFFIX));
       return new DiskJournal(signal, streamFolder, options, disk, numbers, lock, recovered, damaged.length);
     } catch (error) {

@@ -21,7 +21,7 @@ export async function openFolder(
       `Cannot open ${what}: "folder" must not stand directly in a folder that others can write, received ${folder}`,
     );
   }
-  await disk.makeFolder(folder);
+  await makeFolder(disk, folder);
   const found = await disk.stat(folder);
   const isOurs = disk.userId === undefined || found?.userId === disk.userId;
   const isPrivate = found?.mode === undefined || (found.mode & NOT_OWNER) === 0;
@@ -29,6 +29,19 @@ export async function openFolder(
   throw new Error(
     `Cannot open ${what}: "folder" must be a folder of our own that nobody else may enter (mode 0700), received ${folder}`,
   );
+}
+
+/** Makes a folder that is not there, and those above it, so that they outlive a loss of power. */
+export async function makeFolder(disk: Disk, folder: string): Promise<void> {
+  if (await disk.stat(folder) !== undefined) return;
+  if (parentOf(folder) !== folder) await makeFolder(disk, parentOf(folder));
+  await disk.makeFolder(folder);
+  await syncName(disk, folder);
+}
+
+/** Makes the name of a folder durable, where we may read the one that it is in. */
+export async function syncName(disk: Disk, folder: string): Promise<void> {
+  await disk.syncFolder(parentOf(folder)).catch(() => {});
 }
 
 /** The folder in which a file or a folder stands. */

@@ -1,5 +1,6 @@
 import type { Disk, DiskFile } from "./disk.ts";
 import { decodeSlot, encodeSlot, type Slot, SLOT_BYTES_MAX, SLOT_HEAD_BYTES, slotBytes } from "./format.ts";
+import { makeFolder } from "./journal_folder.ts";
 
 /** One slot is durable; the other two are written in turn, so that one of those is whole. */
 const SLOT_COUNT = 3;
@@ -105,7 +106,7 @@ export class SlotFile {
     const { disk, folder } = this.#options;
     // No name twice: nobody knows when an operation ends that took too long.
     const newPath = `${this.#path}-${this.#generation}.new`;
-    await disk.makeFolder(folder);
+    await makeFolder(disk, folder);
     const file = await disk.create(newPath);
     try {
       for (const slot of [0, 1]) await file.write(slot * SLOT_BYTES_MAX, bytes);

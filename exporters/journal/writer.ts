@@ -13,6 +13,7 @@ import {
   type StreamPoint,
 } from "./format.ts";
 import type { JournalRecord } from "./journal.ts";
+import { makeFolder } from "./journal_folder.ts";
 import { fileOffset, type Segment, segmentName, type Segments } from "./segments.ts";
 import { Tail, type TailRecord } from "./tail.ts";
 
@@ -306,7 +307,7 @@ export class SegmentWriter {
       return await disk.create(path);
     } catch (error) {
       if ((error as { code?: string }).code !== "ENOENT") throw error;
-      await disk.makeFolder(folder);
+      await makeFolder(disk, folder);
       return await disk.create(path);
     }
   }

@@ -24,6 +24,9 @@ interface Content {
   linkCount: number;
 }
 
+/** What a disk writes at once: smaller than any, so that small records are torn too. */
+const SECTOR_BYTES = 64;
+
 /**
  * A disk in memory. What was not synced can be lost, in part and in any order, names can be lost with the folder's last
  * changes, and any operation can be made to fail.
@@ -45,6 +48,8 @@ export class FakeDisk implements Disk {
   /** The names as they would be after a loss of power, and what has happened to them since. */
   #durableNames: Map<string, Content>;
   #nameChanges: { readonly folder: string; readonly change: (names: Map<string, Content>) => void }[] = [];
+  /** Folders that were made, and whose name may be lost with the power. */
+  readonly #looseFolders = new Set<string>();
   #operationsLeft = Infinity;
   operationCount = 0;
 
@@ -73,6 +78,20 @@ export class FakeDisk implements Disk {
     content.bytes = SparseBytes.of(bytes);
     content.durable = SparseBytes.of(bytes);
     content.unsynced = [];
+  }
+
+  /** Turns bits in one byte of a file over. */
+  flip(path: string, offset: number, mask = 0x40): void {
+    const { bytes, durable } = this.#content(path);
+    const byte = new Uint8Array(1);
+    bytes.read(offset, byte);
+    for (const each of [bytes, durable]) each.write(offset, Uint8Array.of(byte[0] ^ mask));
+  }
+
+  /** Cuts a file to a length. */
+  cut(path: string, length: number): void {
+    const { bytes, durable } = this.#content(path);
+    for (const each of [bytes, durable]) each.cut(length);
   }
 
   /** Takes a file or a folder away behind the journal's back. */
@@ -113,23 +132,25 @@ export class FakeDisk implements Disk {
     return this.#copy(new Map([...this.#names].map(([path, { bytes }]) => [path, fresh(bytes)])));
   }
 
-  /** The disk when the power is back: of what was not synced, each write may be there, torn, or gone. */
+  /**
+   * The disk when the power is back: of what was not synced, each write may be there, torn, or gone. Each change of a
+   * name may be lost too, and a folder with all that is in it.
+   */
   afterPowerLoss(random: () => number): FakeDisk {
     const names = new Map(this.#durableNames);
+    // Some systems keep the order of what happens to names, others nothing of it.
+    const isOrdered = random() < 0.5;
     const lostFrom = new Map<string, number>();
-    for (const { folder } of this.#nameChanges) {
-      if (!lostFrom.has(folder)) {
-        const changes = this.#nameChanges.filter((change) => change.folder === folder).length;
-        lostFrom.set(folder, Math.floor(random() * (changes + 1)));
-      }
+    for (const [index, { folder, change }] of this.#nameChanges.entries()) {
+      if (!lostFrom.has(folder)) lostFrom.set(folder, random() * (this.#nameChanges.length + 1));
+      if (isOrdered ? index < (lostFrom.get(folder) ?? 0) : random() < 0.5) change(names);
     }
-    const seen = new Map<string, number>();
-    for (const { folder, change } of this.#nameChanges) {
-      const index = seen.get(folder) ?? 0;
-      seen.set(folder, index + 1);
-      if (index < (lostFrom.get(folder) ?? 0)) change(names);
-    }
-    return this.#copy(new Map([...names].map(([path, content]) => [path, fresh(survivor(content, random))])));
+    const lost = [...this.#looseFolders].filter(() => random() < 0.5);
+    const isLost = (path: string) => lost.some((folder) => path === folder || path.startsWith(`${folder}/`));
+    const left = [...names].filter(([path]) => !isLost(path));
+    const disk = this.#copy(new Map(left.map(([path, content]) => [path, fresh(survivor(content, random))])));
+    for (const path of this.folders.keys()) if (isLost(path)) disk.folders.delete(path);
+    return disk;
   }
 
   async stat(path: string): Promise<DiskStat | undefined> {
@@ -141,7 +162,10 @@ export class FakeDisk implements Disk {
     await this.#operate("makeFolder", path);
     for (let end = path.indexOf("/", 1);; end = path.indexOf("/", end + 1)) {
       const folder = end < 0 ? path : path.slice(0, end);
-      if (!this.folders.has(folder)) this.folders.set(folder, { kind: "folder", mode: 0o700, userId: this.userId });
+      if (!this.folders.has(folder)) {
+        this.folders.set(folder, { kind: "folder", mode: 0o700, userId: this.userId });
+        this.#looseFolders.add(folder);
+      }
       if (end < 0) return;
     }
   }
@@ -186,6 +210,7 @@ export class FakeDisk implements Disk {
   async syncFolder(folder: string): Promise<void> {
     await this.#operate("syncFolder", folder);
     if (!this.folders.has(folder)) throw failure("ENOENT", folder);
+    for (const loose of this.#looseFolders) if (folderOf(loose) === folder) this.#looseFolders.delete(loose);
     for (const change of this.#nameChanges) if (change.folder === folder) change.change(this.#durableNames);
     this.#nameChanges = this.#nameChanges.filter((change) => change.folder !== folder);
   }
@@ -279,16 +304,24 @@ function put(content: Content, offset: number, bytes: Uint8Array): void {
   content.unsynced.push({ offset, bytes });
 }
 
+/** Each unsynced write, in any order: lost, whole, torn anywhere, only its length, or here a sector and there one. */
 function survivor({ durable, unsynced }: Content, random: () => number): SparseBytes {
-  const bytes = new SparseBytes(durable);
+  const survived = new SparseBytes(durable);
   const order = unsynced.map((write) => ({ write, rank: random() })).sort((a, b) => a.rank - b.rank);
-  for (const { write } of order) {
+  for (const { write: { offset, bytes } } of order) {
     const fate = random();
-    if (fate < 0.4) continue;
-    const part = fate < 0.7 ? write.bytes.subarray(0, Math.floor(random() * write.bytes.length)) : write.bytes;
-    bytes.write(write.offset, part);
+    if (fate < 0.3) continue;
+    if (fate < 0.5) survived.write(offset, bytes);
+    else if (fate < 0.7) survived.write(offset, bytes.subarray(0, Math.floor(random() * bytes.length)));
+    else {
+      const isKept = fate < 0.9 ? () => random() < 0.5 : () => false;
+      for (let from = 0; from < bytes.length; from += SECTOR_BYTES) {
+        if (isKept()) survived.write(offset + from, bytes.subarray(from, from + SECTOR_BYTES));
+      }
+      survived.extend(offset + bytes.length);
+    }
   }
-  return bytes;
+  return survived;
 }
 
 function folderOf(path: string): string {

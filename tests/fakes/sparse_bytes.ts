@@ -34,6 +34,22 @@ export class SparseBytes {
     this.#length = Math.max(this.#length, offset + bytes.length);
   }
 
+  /** Makes it at most this long. */
+  cut(length: number): void {
+    if (length >= this.#length) return;
+    for (const [index, page] of this.#pages) {
+      const kept = length - index * PAGE_BYTES;
+      if (kept <= 0) this.#pages.delete(index);
+      else if (kept < PAGE_BYTES) page.fill(0, kept);
+    }
+    this.#length = length;
+  }
+
+  /** Makes it at least this long, with a hole at its end. */
+  extend(length: number): void {
+    this.#length = Math.max(this.#length, length);
+  }
+
   /** @returns How many bytes were read: fewer than fit only at the end. */
   read(offset: number, into: Uint8Array): number {
     const count = Math.max(0, Math.min(into.length, this.#length - offset));

@@ -4,18 +4,30 @@ import type { FsyncPolicy } from "../../../exporters/journal/writer.ts";
 import { FakeClock } from "../../fakes/clock.ts";
 import { FakeDisk } from "../../fakes/disk.ts";
 import { seededRandom } from "../../fakes/random.ts";
-import { ALL, assertBalance, drain, idOf, openJournal, recordOf, untilStopped } from "./disk_journal_fixture.ts";
+import {
+  ALL,
+  assertBalance,
+  drain,
+  idOf,
+  lostItems,
+  openJournal,
+  recordOf,
+  untilStopped,
+} from "./disk_journal_fixture.ts";
 
 /** What the world was told before the power was gone. */
 interface Told {
   readonly appendedAtMs: Map<number, number>;
   readonly delivered: number[];
+  /** When the disk was last seen to answer. */
+  livedUntilMs: number;
 }
 
 const RECORD_COUNT = 12;
+const RECORD_INTERVAL_MS = 30;
 const FSYNC_INTERVAL_MS = 100;
 
-/** Appends, takes and delivers for a while, one record every 30 ms. */
+/** Appends, takes and delivers for a while, one record after the other. */
 async function live(disk: FakeDisk, clock: FakeClock, fsync: FsyncPolicy, told: Told): Promise<void> {
   const journal = await openJournal(disk, { fsync, fsyncIntervalMs: FSYNC_INTERVAL_MS }, clock);
   const cursor = journal.cursor("a", "reject");
@@ -39,11 +51,11 @@ async function losePower(
   check: (told: Told, had: ReadonlySet<number>, cursor: Cursor, where: string, atMs: number) => void,
 ): Promise<void> {
   const whole = new FakeDisk();
-  await live(whole, new FakeClock(), fsync, { appendedAtMs: new Map(), delivered: [] });
+  await live(whole, new FakeClock(), fsync, { appendedAtMs: new Map(), delivered: [], livedUntilMs: 0 });
   for (let operations = 0; operations <= whole.operationCount; operations++) {
     const disk = new FakeDisk();
     const clock = new FakeClock();
-    const told: Told = { appendedAtMs: new Map(), delivered: [] };
+    const told: Told = { appendedAtMs: new Map(), delivered: [], livedUntilMs: 0 };
     disk.stopAfter(operations);
     await untilStopped(disk, live(disk, clock, fsync, told));
     for (let seed = 0; seed < 3; seed++) {
@@ -95,3 +107,74 @@ Deno.test("what a killed process has written is durable as soon as the next one 
     assert.deepEqual(drain(later.cursor("a", "reject")), [1, 2, 3]);
   }
 });
+
+/** A life with everything in it: a cursor that is slow and full, entries given back, items discarded, an fsync that fails. */
+async function liveFully(
+  disk: FakeDisk,
+  clock: FakeClock,
+  fsync: FsyncPolicy,
+  firstId: number,
+  told: Told,
+): Promise<void> {
+  const options = { fsync, fsyncIntervalMs: FSYNC_INTERVAL_MS, bytesMax: 1200 };
+  const journal = await openJournal(disk, options, clock);
+  const cursor = journal.cursor("a", "reject");
+  const slow = journal.cursor("b", "drop_oldest");
+  let failures = 0;
+  for (let id = firstId; id < firstId + RECORD_COUNT; id++) {
+    if (await journal.append(recordOf(id)) === "appended") told.appendedAtMs.set(id, clock.nowMs());
+    if (id === firstId + 6) {
+      disk.failWith = (operation, path) =>
+        operation === "sync" && path.includes(".segment") && failures++ < 1 ? "EIO" : undefined;
+    }
+    await clock.advance(RECORD_INTERVAL_MS);
+    if (!disk.isStopped) told.livedUntilMs = clock.nowMs();
+    if (id % 3 !== 0) continue;
+    journal.discard(2, "sampled");
+    const [first, ...others] = cursor.take({ ...ALL, recordCountMax: 3 });
+    for (const entry of others) {
+      told.delivered.push(idOf(entry));
+      cursor.acknowledge(entry, { delivered: entry.itemCount });
+    }
+    if (first !== undefined) cursor.release([first]);
+    const [other] = slow.take({ ...ALL, recordCountMax: 1 });
+    if (other !== undefined) slow.acknowledge(other, { quarantined: other.itemCount });
+  }
+  await journal.close();
+}
+
+for (const fsync of ["commit", "interval", "never"] as const) {
+  Deno.test(`P2-16 through two losses of power, each at any moment, no more is lost than fsync ${fsync} says, and every account balances`, async () => {
+    const whole = new FakeDisk();
+    await liveFully(whole, new FakeClock(), fsync, 1, { appendedAtMs: new Map(), delivered: [], livedUntilMs: 0 });
+    for (let seed = 0; seed < 400; seed++) {
+      const random = seededRandom(seed);
+      const told: Told = { appendedAtMs: new Map(), delivered: [], livedUntilMs: 0 };
+      const mustBeThere = new Set<number>();
+      let disk = new FakeDisk();
+      for (const firstId of [1, 101]) {
+        const clock = new FakeClock();
+        disk.stopAfter(Math.floor(random() * (whole.operationCount + 10)));
+        told.appendedAtMs.clear();
+        told.livedUntilMs = 0;
+        await untilStopped(disk, liveFully(disk, clock, fsync, firstId, told));
+        const mayLoseFromMs = told.livedUntilMs - FSYNC_INTERVAL_MS;
+        for (const [id, appendedAtMs] of told.appendedAtMs) {
+          if (fsync === "commit" || (fsync === "interval" && appendedAtMs < mayLoseFromMs)) mustBeThere.add(id);
+        }
+        disk = disk.afterPowerLoss(random);
+      }
+      const journal = await openJournal(disk, { bytesMax: 1200 });
+      const cursors = [journal.cursor("a", "reject"), journal.cursor("b", "drop_oldest")];
+      assertBalance(journal);
+      const had = new Set([...drain(cursors[0]), ...told.delivered]);
+      drain(cursors[1]);
+      assertBalance(journal);
+      assert.deepEqual([...mustBeThere].filter((id) => !had.has(id)), [], `seed ${seed}`);
+      if (fsync === "commit") { for (const cursor of cursors) assert.equal(lostItems(cursor), 0, `seed ${seed}`); }
+      assert.equal(await journal.append(recordOf(99)), "appended", `seed ${seed}`);
+      for (const cursor of cursors) assert.deepEqual(drain(cursor), [99], `seed ${seed}`);
+      await journal.close();
+    }
+  });
+}
