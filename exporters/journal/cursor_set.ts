@@ -13,6 +13,8 @@ import type { SlotFile } from "./slot_file.ts";
 export interface CursorSetOptions {
   /** Those that were found in the folder, by the names of their files. */
   readonly recovered: ReadonlyMap<string, RecoveredCursor>;
+  /** Whether there may have been others, so that none is certainly new. */
+  readonly hasLostCursors: boolean;
   readonly bytesMax: number;
   readonly itemsMax: number;
   readonly recordAgeMaxMs: number;
@@ -46,9 +48,16 @@ export interface StreamExtent {
 export class CursorSet implements Iterable<DiskCursor> {
   readonly #options: CursorSetOptions;
   readonly #kept = new Map<string, KeptCursor>();
+  readonly #made: Set<string>;
 
   constructor(options: CursorSetOptions) {
     this.#options = options;
+    this.#made = new Set(options.recovered.keys());
+  }
+
+  /** The names of all files that were ever made. */
+  get made(): readonly string[] {
+    return [...this.#made];
   }
 
   *[Symbol.iterator](): Iterator<DiskCursor> {
@@ -70,12 +79,12 @@ export class CursorSet implements Iterable<DiskCursor> {
   }
 
   #open(name: string, onFull: OnFull, { oldest, kept, end }: StreamExtent): DiskCursor {
-    const { recovered, discarded, slotFile, onChange, onDisk, reader, ...others } = this.#options;
+    const { recovered, hasLostCursors, discarded, slotFile, onChange, onDisk, reader, ...others } = this.#options;
     const fileName = cursorFileName(name);
     const found = recovered.get(fileName);
-    const state = found === undefined
+    const state = found === undefined && !hasLostCursors
       ? newCursorState({ name, at: end, discarded, reason: "no_destination" })
-      : found.state === undefined
+      : found?.state === undefined
       // Nobody knows what it has delivered: what is there is delivered again, and no more is claimed of the rest.
       ? newCursorState({ name, at: oldest, discarded, reason: "corrupt" })
       : broughtForward(found.state, kept);
@@ -101,9 +110,12 @@ export class CursorSet implements Iterable<DiskCursor> {
 
   /** Whether each cursor has its file, so that it would be there again after a crash. Makes those that are missing. */
   async areMade(): Promise<boolean> {
-    for (const kept of this.#kept.values()) {
+    for (const [name, kept] of this.#kept) {
       kept.made ??= kept.file.persist();
-      if (await kept.made) continue;
+      if (await kept.made) {
+        this.#made.add(cursorFileName(name));
+        continue;
+      }
       kept.made = undefined;
       return false;
     }

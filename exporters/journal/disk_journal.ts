@@ -165,6 +165,7 @@ export class DiskJournal implements Journal {
     this.#cursors = new CursorSet({
       ...numbers,
       recovered: recovered.cursors,
+      hasLostCursors: recovered.hasLostCursors,
       discarded: this.#discarded,
       clock,
       sleep,
@@ -179,6 +180,7 @@ export class DiskJournal implements Journal {
         end: this.#writer.end,
         kept: this.#kept,
         discarded: this.#discarded,
+        cursors: this.#cursors.made,
       }));
     this.#stateFile.touch();
   }

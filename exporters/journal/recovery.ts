@@ -32,6 +32,8 @@ export interface StreamState {
   /** Everything before this was let go of, because no cursor wanted it. */
   readonly kept: StreamPoint;
   readonly discarded: Readonly<CountByReason>;
+  /** The files of the cursors that were made: one that is not there any more was lost, and is no new one. */
+  readonly cursors?: readonly string[];
 }
 
 /** A cursor as it was found. */
@@ -52,6 +54,8 @@ export interface RecoveredStream {
   readonly generation: number;
   /** By the names of their files. */
   readonly cursors: ReadonlyMap<string, RecoveredCursor>;
+  /** Whether there may have been others, of which nothing is left. */
+  readonly hasLostCursors: boolean;
   readonly nextNumber: number;
 }
 
@@ -82,6 +86,10 @@ export async function recover(disk: Disk, folder: string): Promise<RecoveredStre
     });
   }
 
+  for (const name of state?.cursors ?? []) {
+    if (!cursors.has(name)) cursors.set(name, { generation: 0, state: undefined });
+  }
+
   const files = await openSegments(disk, folder, names);
   const salt = state?.salt ?? mostCommon(files.flatMap(({ header }) => header === undefined ? [] : [header.salt]));
   const segments = salt === undefined ? new Segments() : await arrange(disk, files, salt);
@@ -101,20 +109,27 @@ export async function recover(disk: Disk, folder: string): Promise<RecoveredStre
     discarded,
     generation: slots[0]?.generation ?? 0,
     cursors,
+    hasLostCursors: state === undefined && segments.count > 0,
     nextNumber: numbers.reduce((most, number) => Math.max(most, number), 0) + 1,
   };
 }
 
 /** What a journal knows of itself, as it stands in a slot. */
-export function encodeStreamState({ salt, end, kept, discarded }: StreamState): unknown {
-  return { salt, end: encodePoint(end), kept: encodePoint(kept), discarded };
+export function encodeStreamState({ salt, end, kept, discarded, cursors }: StreamState): unknown {
+  return { salt, end: encodePoint(end), kept: encodePoint(kept), discarded, cursors };
 }
 
 function decodeStreamState(value: unknown): StreamState | undefined {
   try {
-    const { salt, end, kept, discarded } = value as Record<string, unknown>;
+    const { salt, end, kept, discarded, cursors = [] } = value as Record<string, unknown>;
     if (typeof salt !== "number") return undefined;
-    return { salt, end: decodePoint(end), kept: decodePoint(kept), discarded: decodeCounts(discarded) };
+    return {
+      salt,
+      end: decodePoint(end),
+      kept: decodePoint(kept),
+      discarded: decodeCounts(discarded),
+      cursors: (cursors as unknown[]).filter((name) => typeof name === "string"),
+    };
   } catch {
     return undefined;
   }

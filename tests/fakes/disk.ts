@@ -88,6 +88,12 @@ export class FakeDisk implements Disk {
     for (const each of [bytes, durable]) each.write(offset, Uint8Array.of(byte[0] ^ mask));
   }
 
+  /** Puts zeros in place of some bytes of a file. */
+  zero(path: string, from: number, count: number): void {
+    const { bytes, durable } = this.#content(path);
+    for (const each of [bytes, durable]) each.write(from, new Uint8Array(count));
+  }
+
   /** Cuts a file to a length. */
   cut(path: string, length: number): void {
     const { bytes, durable } = this.#content(path);

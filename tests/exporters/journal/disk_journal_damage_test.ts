@@ -143,6 +143,10 @@ Deno.test("without the state of the stream nothing is lost; without a usable cur
   const cursorPath = disk.paths.find((path) => path.endsWith(".cursor")) ?? "";
   blind.damage(cursorPath, new Uint8Array(10));
   await mustLoseOnly(blind, [], "without the cursor's slots");
+
+  const lost = disk.afterKill();
+  lost.delete(cursorPath);
+  await mustLoseOnly(lost, [], "without the cursor's file");
 });
 
 Deno.test("what was discarded before a cursor was made is known by the cursor too, should the state be gone", async () => {
