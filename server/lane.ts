@@ -100,7 +100,8 @@ export class Lane {
   /** How the lane stands. Reading has no side effects. */
   status(): LaneStatus {
     const { breaker, destination, cursor } = this.#setup;
-    const { lastSuccessAtMs, lastFailureAtMs, lastFailure, failureCount, suspended, misconfigured } = this.#settler;
+    const { lastSuccessAtMs, lastFailureAtMs, lastFailure, failureCount } = this.#settler;
+    const { suspended, misconfigured } = this.#settler.standing;
     return {
       destination: destination.name,
       signal: this.signal,
@@ -146,13 +147,14 @@ export class Lane {
 
   #startOne(): Rest | "started" {
     const { breaker, clock, destination } = this.#setup;
-    if (this.#settler.suspendedForMs > 0) {
+    if (this.#settler.standing.suspendedForMs > 0) {
       this.#rejectWhatWaits();
       return UNTIL_WORK;
     }
     const pauseMs = this.#pauseMs();
     if (pauseMs > 0) return { ms: pauseMs, untilWork: false };
-    const probing = breaker.state !== "closed" || this.#settler.misconfigured || this.#settler.suspended;
+    const probing = breaker.state !== "closed" || this.#settler.standing.misconfigured ||
+      this.#settler.standing.suspended;
     if (this.#jobs.size >= (probing ? 1 : this.#setup.inFlightMax)) return UNTIL_ANSWER;
 
     const job = this.#pick(probing);
@@ -181,7 +183,7 @@ export class Lane {
   #pauseMs(): number {
     const { breaker, clock, destination } = this.#setup;
     const untilOwnMs = breaker.state === "closed"
-      ? this.#settler.notBeforeMs - clock.nowMs()
+      ? this.#settler.standing.notBeforeMs - clock.nowMs()
       : this.#jobs.size > 0
       ? 0
       : breaker.retryAfterMs;
@@ -231,6 +233,7 @@ export class Lane {
   #isInHand(sequence: number): boolean {
     const isIt = (entry: JournalEntry) => entry.sequence === sequence;
     return this.#poison.parked.some(({ entry }) => isIt(entry)) ||
+      [...this.#settler.refusals.leaving].some(isIt) ||
       [...this.#jobs.keys()].some(({ entries }) => entries.some(isIt));
   }
 
@@ -243,7 +246,7 @@ export class Lane {
     const piece = entries.length === 1 && first !== undefined ? this.#notes.get(first)?.pieces?.[0] : undefined;
     const itemCount = piece?.itemCount ?? entries.reduce((sum, entry) => sum + entry.itemCount, 0);
     const wasClosed = this.#setup.breaker.state === "closed";
-    return { kind, entries, skipped, parked: undefined, piece, itemCount, wasClosed, settled: false };
+    return { kind, entries, skipped, parked: undefined, piece, itemCount, wasClosed, settled: false, leaving: [] };
   }
 
   #putBack({ kind, entries, skipped }: Job): void {
@@ -266,6 +269,7 @@ export class Lane {
 
       const answer = await answerTo(job, this.#setup, this.#ending.signal);
       if (!job.settled) this.#settler.conclude(job, permit, answer, clock.nowMs() - startedAtMs);
+      if (job.leaving.length > 0) await Promise.all(job.leaving);
     } catch (error) {
       this.#setup.log("error", `${this.name}: ${String(error)}`);
     } finally {
@@ -321,8 +325,8 @@ export class Lane {
     const { breaker, destination, isDurable } = this.#setup;
     if (!isDurable || this.#drainUntilMs === Infinity) return false;
     if (breaker.state === "open") return true;
-    const isWell = breaker.state === "closed" && destination.floorMs === 0 && !this.#settler.misconfigured &&
-      !this.#settler.suspended;
+    const isWell = breaker.state === "closed" && destination.floorMs === 0 && !this.#settler.standing.misconfigured &&
+      !this.#settler.standing.suspended;
     return !isWell && this.#jobs.size === 0;
   }
 
@@ -343,9 +347,12 @@ export class Lane {
   #keepWhatIsLeft(): void {
     const { cursor, log } = this.#setup;
     for (const job of this.#jobs.keys()) {
+      if (job.settled) continue;
       job.settled = true;
       cursor.release(job.skipped);
     }
+    // Nobody has what was refused, however far its bytes have come.
+    cursor.release(this.#settler.refusals.abandon());
     cursor.release(this.#poison.clear("at_rest").map(({ entry }) => entry));
     cursor.countRedelivered(this.#notes.maybeDeliveredItems());
     const { items } = cursor.queued;
@@ -354,17 +361,20 @@ export class Lane {
 
   #dropWhatIsLeft(): void {
     const { cursor, log } = this.#setup;
-    const left = this.#poison.clear("all").map(({ entry }) => entry);
+    // A parked record of which a piece is on its way into the quarantine is in both places.
+    const left = new Set(this.#settler.refusals.abandon());
+    for (const { entry } of this.#poison.clear("all")) left.add(entry);
     for (const job of this.#jobs.keys()) {
+      if (job.settled) continue;
       job.settled = true;
-      left.push(...job.skipped, ...(job.kind === "parked" ? [] : job.entries));
+      for (const entry of [...job.skipped, ...job.entries]) left.add(entry);
     }
     for (;;) {
       const entries = cursor.take(EVERYTHING);
       if (entries.length === 0) break;
-      left.push(...entries);
+      for (const entry of entries) left.add(entry);
     }
-    const itemCount = left.reduce((sum, entry) => sum + this.#settler.drop(entry, "shutdown"), 0);
+    const itemCount = [...left].reduce((sum, entry) => sum + this.#settler.drop(entry, "shutdown"), 0);
     if (itemCount > 0) log("warning", `${this.name}: dropped ${itemCount} ${ITEM_NAMES[this.signal]} at shutdown`);
   }
 }

@@ -1,10 +1,13 @@
 import type { JournalEntry, Part, Settlement } from "../exporters/journal/journal.ts";
+import type { RefusalCause } from "../exporters/journal/quarantine.ts";
 import { type CountByReason, type Reason, tally, total } from "../exporters/reason.ts";
 
 /** A part of a record that was too large to be sent as one. */
 export interface Piece {
   readonly body: Uint8Array;
   readonly itemCount: number;
+  /** Which part it is: 0 for a first half, 1 for a second, a digit for each cut; empty for all of the record. */
+  readonly path: string;
 }
 
 /** Where a record stands in the stream. */
@@ -25,8 +28,9 @@ export interface Note {
   /** What has become of the pieces that are done with. */
   delivered: number;
   readonly rejected: CountByReason;
+  quarantined: number;
   /** Why the last attempt failed. */
-  reason: Reason;
+  cause: RefusalCause;
 }
 
 /** Beyond this many the notes on records that are no longer there are looked for: more than a lane can have in hand. */
@@ -63,7 +67,8 @@ export class LaneNotes {
         pieces: undefined,
         delivered: 0,
         rejected: {},
-        reason: "export_failed",
+        quarantined: 0,
+        cause: { reason: "export_failed", message: "" },
       };
       this.#notes.set(entry.sequence, note);
     }
@@ -116,6 +121,14 @@ export class LaneNotes {
     }
   }
 
+  /** Notes what became of one piece of a record. */
+  settlePart(entry: JournalEntry, { delivered = 0, rejected = {}, quarantined = 0 }: Settlement): void {
+    const note = this.take(entry);
+    note.delivered += delivered;
+    note.quarantined += quarantined;
+    addTo(note.rejected, rejected);
+  }
+
   /**
    * The settlement of a record whose pieces are all done with, or of which nothing was sent in pieces: the rest of it.
    */
@@ -123,10 +136,9 @@ export class LaneNotes {
     const note = this.#notes.get(entry.sequence);
     if (note === undefined) return rest;
     const rejected: CountByReason = { ...note.rejected };
-    for (const [reason, itemCount] of Object.entries(rest.rejected ?? {})) {
-      tally(rejected, reason as Reason, itemCount ?? 0);
-    }
-    return { ...rest, delivered: note.delivered + (rest.delivered ?? 0), rejected };
+    addTo(rejected, rest.rejected ?? {});
+    const delivered = note.delivered + (rest.delivered ?? 0);
+    return { ...rest, delivered, rejected, quarantined: note.quarantined + (rest.quarantined ?? 0) };
   }
 
   /** Items that wait and may have arrived all the same: their answer was lost, or they are parts of a larger record. */
@@ -139,6 +151,11 @@ export class LaneNotes {
   /** Items of a record that are not settled yet by pieces of it. */
   unsettledItems(entry: JournalEntry): number {
     const note = this.#notes.get(entry.sequence);
-    return note === undefined ? entry.itemCount : entry.itemCount - note.delivered - total(note.rejected);
+    if (note === undefined) return entry.itemCount;
+    return entry.itemCount - note.delivered - total(note.rejected) - note.quarantined;
   }
+}
+
+function addTo(counts: CountByReason, others: Readonly<CountByReason>): void {
+  for (const [reason, itemCount] of Object.entries(others)) tally(counts, reason as Reason, itemCount ?? 0);
 }

@@ -3,6 +3,7 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import { type Limit, withinLimits } from "../core/limits.ts";
 import type { ExportObserver } from "../exporters/export_observer.ts";
 import type { Cursor } from "../exporters/journal/journal.ts";
+import type { QuarantineStore } from "../exporters/journal/quarantine.ts";
 import type { Signal } from "../exporters/signal.ts";
 import { type Sleep, sleep } from "../exporters/sleep.ts";
 import type { Destination } from "./destination.ts";
@@ -84,6 +85,8 @@ export interface LaneOptions extends LaneLimits {
   readonly cursor: Cursor;
   /** Whether what is left at the end is kept by the journal. @default {false} */
   readonly isDurable?: boolean;
+  /** Where records go that the destination refuses for good. @default {nowhere: they are rejected} */
+  readonly quarantine?: QuarantineStore | undefined;
   /** The lane's own circuit. */
   readonly breaker: CircuitBreaker;
   /** Our id in `breakwater-hop`: it keeps requests from going round in a circle. */
@@ -101,7 +104,7 @@ export interface LaneOptions extends LaneLimits {
 }
 
 /** Options with their defaults filled in. */
-export type LaneSetup = Readonly<Required<LaneOptions>>;
+export type LaneSetup = Readonly<Required<Omit<LaneOptions, "quarantine">> & Pick<LaneOptions, "quarantine">>;
 
 /** @throws {RangeError} When a number is outside its range. @throws {TypeError} When it is none. */
 export function laneSetup(options: LaneOptions): LaneSetup {

@@ -1,13 +1,16 @@
 import type { CircuitState, ExportObserver } from "../exporters/export_observer.ts";
 import { isolatedObserver } from "../exporters/isolation.ts";
 import type { JournalEntry } from "../exporters/journal/journal.ts";
-import { type Reason, tally } from "../exporters/reason.ts";
+import type { QuarantineStore, RefusalCause } from "../exporters/journal/quarantine.ts";
+import type { Reason } from "../exporters/reason.ts";
 import { ITEM_NAMES } from "../exporters/signal.ts";
 import { backoffMs } from "../exporters/transport/backoff.ts";
 import type { SendAnswer } from "../exporters/transport/transport.ts";
 import type { LaneNotes, Piece } from "./lane_notes.ts";
 import type { LaneSetup } from "./lane_options.ts";
 import type { ParkedRecord, PoisonWatch } from "./lane_poison.ts";
+import { type Kept, LaneRefusals } from "./lane_refusals.ts";
+import { LaneStanding } from "./lane_standing.ts";
 import { verdictOn } from "./lane_verdict.ts";
 
 /** One request on its way. */
@@ -24,26 +27,28 @@ export interface Job {
   readonly itemCount: number;
   /** Whether the circuit was closed when it was sent. */
   readonly wasClosed: boolean;
-  /** True once its records have been settled without its answer. */
+  /** True once its records are settled, or in other hands: its answer has come, or is not waited for any more. */
   settled: boolean;
+  /** What it has sent into the quarantine: each resolves when that is safe. */
+  readonly leaving: Promise<void>[];
 }
 
 /** How often what became of data is told in the log, each kind by itself: the account counts every item of it. */
 const WARNING_INTERVAL_MS = 60_000;
 
-/** Draws the consequences of answers: for the circuit, for the records, for the lane's next step, for people. */
+/** Draws the consequences of answers: for the circuit, for the records, for people. */
 export class LaneSettler {
+  /** What the answers say about the lane as a whole. */
+  readonly standing: LaneStanding;
+  /** What is refused for good, and on its way out. */
+  readonly refusals: LaneRefusals;
   readonly #name: string;
   readonly #setup: LaneSetup;
   readonly #notes: LaneNotes;
   readonly #poison: PoisonWatch;
   /** Whoever watches cannot disturb what is watched. */
   readonly #observer: Required<ExportObserver>;
-  #consecutiveFailureCount = 0;
   #deliveryCount = 0;
-  #notBeforeMs = -Infinity;
-  #suspendedUntilMs: number | undefined;
-  #misconfigured = false;
   readonly #warnedAtMs = new Map<Reason | "answer", number>();
   #lastSuccessAtMs: number | undefined;
   #lastFailureAtMs: number | undefined;
@@ -59,28 +64,11 @@ export class LaneSettler {
     this.#notes = notes;
     this.#poison = poison;
     this.#expiredCountTold = setup.cursor.totals.dropped.expired ?? 0;
+    this.standing = new LaneStanding(name, setup);
+    this.refusals = new LaneRefusals(name, setup, notes);
     const { observer, log, clock } = setup;
     const report = (message: string, error: unknown) => log("error", `${name}: ${message}: ${String(error)}`);
     this.#observer = isolatedObserver(observer, report, clock);
-  }
-
-  /** The monotonic moment before which a lane with a closed circuit sends nothing, in milliseconds. */
-  get notBeforeMs(): number {
-    return this.#notBeforeMs;
-  }
-
-  /** The destination has no such signal, as far as is known. */
-  get suspended(): boolean {
-    return this.#suspendedUntilMs !== undefined;
-  }
-
-  /** Until the destination is asked again whether it has the signal, in milliseconds. */
-  get suspendedForMs(): number {
-    return Math.max(0, (this.#suspendedUntilMs ?? -Infinity) - this.#setup.clock.nowMs());
-  }
-
-  get misconfigured(): boolean {
-    return this.#misconfigured;
   }
 
   get lastSuccessAtMs(): number | undefined {
@@ -99,7 +87,7 @@ export class LaneSettler {
     return this.#failureCount;
   }
 
-  /** Settles a job by its answer, or gives its records back. */
+  /** Settles a job by its answer, or gives its records back, or sends them into the quarantine. */
   conclude(job: Job, permit: number, answer: SendAnswer, durationMs: number): void {
     const { backoffMs: initialMs, backoffMaxMs: maxMs, random, breaker } = this.#setup;
     const throttleFloorMs = backoffMs(0, { initialMs, maxMs }, random());
@@ -110,15 +98,20 @@ export class LaneSettler {
     breaker.record(permit, isKnownToFail ? "ignored" : verdict.circuit);
     this.#heard = "";
     this.#takeDown(job, answer, durationMs);
-    this.#nextStep(answer, verdict.data === "keep" && !isKnownToFail);
+    if (answer.status === "delivered") this.#deliveryCount++;
+    this.standing.heard(answer, verdict.data === "keep" && !isKnownToFail);
+    job.settled = true;
     this.#settleSkipped(job, verdict.circuit === "success");
     if (job.kind === "probe" && verdict.circuit === "failure") this.#poison.probeFailed();
 
+    const reason = verdict.reason ?? "export_failed";
     switch (verdict.data) {
       case "delivered":
         return this.#delivered(job, answer.status === "delivered" ? answer.rejectedCount : 0);
+      case "give_up":
+        return this.#giveUp(job, { reason, message: answer.message });
       case "reject":
-        return this.#rejected(job, verdict.reason ?? "export_failed", answer.message);
+        return this.#rejected(job, reason, answer.message);
       case "split":
         return this.#tooLarge(job, answer.message);
       case "one_by_one":
@@ -169,7 +162,7 @@ export class LaneSettler {
   transitioned(from: CircuitState, to: CircuitState, reason: string): void {
     const { log } = this.#setup;
     if (to === "open") this.#notes.forgiveAll();
-    if (to === "closed") this.#notBeforeMs = -Infinity;
+    if (to === "closed") this.standing.waitNoLonger();
     const heard = to === "open" && this.#heard !== "" ? `: ${this.#heard}` : "";
     log(to === "open" ? "warning" : "info", `${this.#name}: circuit ${from} -> ${to}: ${reason}${heard}`);
     this.#observer.transitioned({ name: this.#name, from, to });
@@ -190,77 +183,28 @@ export class LaneSettler {
     this.#observer.attempted({ signal, itemCount: job.itemCount, durationMs, succeeded });
   }
 
-  /** What the answer means for the lane as a whole. */
-  #nextStep(answer: SendAnswer, waits: boolean): void {
-    const { backoffMs: initialMs, backoffMaxMs: maxMs, clock, log, misconfiguredPauseMs, random } = this.#setup;
-    if (answer.status === "delivered") {
-      this.#deliveryCount++;
-      if (this.#misconfigured || this.suspended) log("info", `${this.#name}: the destination takes this signal again`);
-    }
-    this.#setMisconfigured(answer);
-    this.#setSuspended(answer);
-    if (!waits) {
-      this.#consecutiveFailureCount = 0;
-      return;
-    }
-    const floorMs = answer.status === "misconfigured"
-      ? misconfiguredPauseMs
-      : answer.status === "retryable"
-      ? answer.retryAfterMs ?? 0
-      : 0;
-    const waitMs = backoffMs(this.#consecutiveFailureCount, { initialMs, maxMs }, random(), floorMs);
-    this.#consecutiveFailureCount++;
-    this.#notBeforeMs = Math.max(this.#notBeforeMs, clock.nowMs() + waitMs);
-  }
-
-  /** Only another kind of answer from the backend itself takes a misconfiguration back; silence does not. */
-  #setMisconfigured(answer: SendAnswer): void {
-    if (answer.status === "retryable" || answer.status === "throttled") return;
-    const isNews = answer.status === "misconfigured" && !this.#misconfigured;
-    this.#misconfigured = answer.status === "misconfigured";
-    if (isNews) {
-      this.#setup.log(
-        "error",
-        `${this.#name}: refused, check the configuration: ${answer.message}; its telemetry waits`,
-      );
-    }
-  }
-
-  #setSuspended(answer: SendAnswer): void {
-    const { clock, log, suspendedMs } = this.#setup;
-    if (answer.status !== "unsupported") {
-      this.#suspendedUntilMs = undefined;
-      return;
-    }
-    if (!this.suspended) {
-      log(
-        "warning",
-        `${this.#name}: ${answer.message}; rejected from now on, asked again every ${suspendedMs / 1000} s`,
-      );
-    }
-    this.#suspendedUntilMs = clock.nowMs() + suspendedMs;
-  }
-
   /** A probe that passed has shown that the records before it, which did not, are at fault themselves. */
-  #settleSkipped({ skipped, kind }: Job, passed: boolean): void {
-    if (kind !== "probe") return;
-    if (!passed) return this.giveBack(skipped);
+  #settleSkipped(job: Job, passed: boolean): void {
+    if (job.kind !== "probe") return;
+    if (!passed) return this.giveBack(job.skipped);
     this.#poison.probePassed();
-    for (const entry of skipped) this.#park(entry);
+    for (const entry of job.skipped) this.#park(job, entry);
   }
 
-  #park(entry: JournalEntry): void {
+  #park(job: Job, entry: JournalEntry): void {
     const crowdedOut = this.#poison.park(entry, this.#setup.clock.nowMs());
-    if (crowdedOut !== undefined) this.reject(crowdedOut.entry, this.#notes.take(crowdedOut.entry).reason);
+    if (crowdedOut !== undefined) this.#giveUpParked(job, crowdedOut);
   }
 
   #delivered(job: Job, rejectedCount: number): void {
     const [first] = job.entries;
     if (job.piece !== undefined && first !== undefined) {
-      const note = this.#notes.take(first);
-      const rejected = Math.min(rejectedCount, job.piece.itemCount);
-      note.delivered += job.piece.itemCount - rejected;
-      if (rejected > 0) tally(note.rejected, "partial_success", rejected);
+      const { itemCount } = job.piece;
+      const rejected = Math.min(rejectedCount, itemCount);
+      this.#notes.settlePart(first, {
+        delivered: itemCount - rejected,
+        ...(rejected > 0 ? { rejected: { partial_success: rejected } } : {}),
+      });
       return this.#pieceDone(job, first);
     }
     // Which of the merged records the rejected items were in is not said; only their sum has to be right.
@@ -276,6 +220,40 @@ export class LaneSettler {
     }
   }
 
+  /** Refused for good, for what it is: its bytes are worth a look. */
+  #giveUp(job: Job, cause: RefusalCause): void {
+    const { quarantine } = this.#setup;
+    if (quarantine === undefined) return this.#rejected(job, cause.reason, cause.message);
+    const [first] = job.entries;
+    const tell = (kept: Kept) => this.#tellOfKept(quarantine, kept, cause.reason, cause.message);
+    if (job.piece !== undefined && first !== undefined) {
+      const sent = this.refusals.sendPiece(quarantine, first, job.piece, cause);
+      job.leaving.push(sent.then((kept) => {
+        if (kept === undefined) return;
+        tell(kept);
+        this.#pieceDone(job, first);
+      }));
+    } else {
+      if (job.parked !== undefined) this.#poison.unpark(job.parked);
+      job.leaving.push(this.refusals.send(quarantine, job.entries, cause).then(tell));
+    }
+  }
+
+  /** Gives up a record that was put aside: nobody would take it. */
+  #giveUpParked(job: Job, record: ParkedRecord): void {
+    const { log, quarantine, signal } = this.#setup;
+    this.#poison.unpark(record);
+    const { cause } = this.#notes.take(record.entry);
+    const why = `nobody would take them: ${cause.reason}`;
+    if (quarantine === undefined) {
+      const itemCount = this.#notes.unsettledItems(record.entry);
+      this.reject(record.entry, cause.reason);
+      return log("warning", `${this.#name}: gave up ${itemCount} ${ITEM_NAMES[signal]}: ${why}`);
+    }
+    const sent = this.refusals.send(quarantine, [record.entry], cause);
+    job.leaving.push(sent.then((kept) => this.#tellOfKept(quarantine, kept, cause.reason, why)));
+  }
+
   #rejected(job: Job, reason: Reason, message: string): void {
     const [first] = job.entries;
     // A missing signal is told of when the lane is suspended.
@@ -283,7 +261,7 @@ export class LaneSettler {
       this.#warn(reason, `gave up ${job.itemCount} ${ITEM_NAMES[this.#setup.signal]}: ${message}`);
     }
     if (job.piece !== undefined && first !== undefined && reason !== "unsupported") {
-      tally(this.#notes.take(first).rejected, reason, job.piece.itemCount);
+      this.#notes.settlePart(first, { rejected: { [reason]: job.piece.itemCount } });
       return this.#pieceDone(job, first);
     }
     for (const entry of job.entries) {
@@ -298,7 +276,8 @@ export class LaneSettler {
     if (entry === undefined) return;
     const halves = requests.split(job.piece?.body ?? entry.payload, signal);
     if (halves.length < 2) return this.#rejected(job, "too_large", message);
-    const pieces = halves.map((body) => ({ body, itemCount: requests.count(body, signal) }));
+    const path = job.piece?.path ?? "";
+    const pieces = halves.map((body, half) => ({ body, itemCount: requests.count(body, signal), path: path + half }));
     const note = this.#notes.take(entry);
     note.pieces = [...pieces, ...(note.pieces ?? []).slice(1)];
     if (job.parked === undefined) this.giveBack([entry]);
@@ -329,13 +308,13 @@ export class LaneSettler {
     for (const entry of job.entries) {
       const note = this.#notes.take(entry);
       if (lost) note.lostItems = job.piece?.itemCount ?? entry.itemCount;
-      if (answer.status !== "delivered") note.reason = answer.reason;
+      if (answer.status !== "delivered") note.cause = { reason: answer.reason, message: answer.message };
       note.isRetry = true;
     }
     if (job.parked !== undefined) return this.#parkedFailed(job, job.parked, failed);
     const [first] = job.entries;
     if (first !== undefined && failed && this.#failsWhereOthersPass(job)) {
-      if (job.entries.length === 1 && this.#poison.hasRoom) return this.#park(first);
+      if (job.entries.length === 1 && this.#poison.hasRoom) return this.#park(job, first);
       this.#notes.takeApart(job.entries);
     }
     this.giveBack(job.entries);
@@ -359,17 +338,21 @@ export class LaneSettler {
   }
 
   #parkedFailed(job: Job, record: ParkedRecord, failed: boolean): void {
-    const { backoffMs: initialMs, backoffMaxMs: maxMs, breaker, clock, log, random, signal } = this.#setup;
+    const { backoffMs: initialMs, backoffMaxMs: maxMs, breaker, clock, random } = this.#setup;
     const waitMs = backoffMs(record.failureCount, { initialMs, maxMs }, random());
     record.nextAttemptAtMs = clock.nowMs() + waitMs;
     // In an outage everything fails; only while others pass does a failure speak against the record.
     const isCounted = failed && job.wasClosed && breaker.state === "closed";
-    if (!isCounted || !this.#poison.parkedFailed(record, record.nextAttemptAtMs)) return;
-    const { reason } = this.#notes.take(record.entry);
-    const itemCount = this.#notes.unsettledItems(record.entry);
-    this.reject(record.entry, reason);
-    this.#poison.unpark(record);
-    log("warning", `${this.#name}: gave up ${itemCount} ${ITEM_NAMES[signal]} that nobody would take: ${reason}`);
+    if (isCounted && this.#poison.parkedFailed(record, record.nextAttemptAtMs)) this.#giveUpParked(job, record);
+  }
+
+  #tellOfKept({ folder }: QuarantineStore, { quarantined, rejected }: Kept, reason: Reason, why: string): void {
+    const items = ITEM_NAMES[this.#setup.signal];
+    const where = `kept in ${folder}, see "deno task cli quarantine list"`;
+    if (quarantined > 0) this.#warn(reason, `quarantined ${quarantined} ${items}: ${why}; ${where}`);
+    if (rejected > 0) {
+      this.#warn("quarantine_full", `gave up ${rejected} ${items}, for which the quarantine has no room: ${why}`);
+    }
   }
 
   /** @returns Whether it was told. */

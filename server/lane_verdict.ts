@@ -14,9 +14,10 @@ export interface Verdict {
    * - `keep`: given back to the queue.
    * - `one_by_one`: a merged request is given back, and its records are sent alone, to find the bad one.
    * - `split`: a single record is too large and is sent in halves.
+   * - `give_up`: refused for good; kept in the quarantine, or settled as rejected for `reason`.
    * - `reject`: settled as rejected, for `reason`.
    */
-  readonly data: "delivered" | "keep" | "one_by_one" | "split" | "reject";
+  readonly data: "delivered" | "keep" | "one_by_one" | "split" | "give_up" | "reject";
   /** Why, for the account and the log; undefined for `delivered`. */
   readonly reason: Reason | undefined;
 }
@@ -45,7 +46,7 @@ export function verdictOn(answer: SendAnswer, merged: boolean, throttledMsMin: n
       return { circuit, data: merged ? "one_by_one" : "split", reason: "too_large" };
     case "rejected":
       // A failed backend answers for the request as a whole and may not be asked again; bad data may be one record's.
-      return { circuit, data: merged && !answer.backendFailed ? "one_by_one" : "reject", reason: answer.reason };
+      return { circuit, data: merged && !answer.backendFailed ? "one_by_one" : "give_up", reason: answer.reason };
     case "unsupported":
       return { circuit, data: "reject", reason: "unsupported" };
   }
