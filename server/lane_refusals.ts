@@ -79,22 +79,36 @@ export class LaneRefusals {
     sum.rejected += kept.rejected;
   }
 
-  /** Never rejects: what cannot be put there is not kept. */
   async #put(
     quarantine: QuarantineStore,
-    { sequence, receivedAtMs, hops }: JournalEntry,
+    entry: JournalEntry,
     pieces: readonly Piece[],
     cause: RefusalCause,
   ): Promise<Kept> {
-    const { destination, log, signal } = this.#setup;
     const kept: Kept = { quarantined: 0, rejected: 0 };
-    for (const { body, itemCount, path } of pieces) {
-      const whatItIs = { signal, destination: destination.name, sequence, itemCount, receivedAtMs, hops };
-      const refused = { ...whatItIs, payload: body, ...(path === "" ? {} : { piece: path }) };
-      const answer = await quarantine.put(refused, cause).catch((error) => log("error", `${this.#name}: ${error}`));
-      kept[answer === "kept" ? "quarantined" : "rejected"] += itemCount;
+    for (const piece of pieces) {
+      const isKept = await this.#isKept(quarantine, entry, piece, cause);
+      kept[isKept ? "quarantined" : "rejected"] += piece.itemCount;
     }
     return kept;
+  }
+
+  /** Resolves always, even where a quarantine breaks its word and throws. */
+  async #isKept(
+    quarantine: QuarantineStore,
+    { sequence, receivedAtMs, hops }: JournalEntry,
+    { body, itemCount, path }: Piece,
+    cause: RefusalCause,
+  ): Promise<boolean> {
+    const { destination, log, signal } = this.#setup;
+    const whatItIs = { signal, destination: destination.name, sequence, itemCount, receivedAtMs, hops };
+    try {
+      const refused = { ...whatItIs, payload: body, ...(path === "" ? {} : { piece: path }) };
+      return await quarantine.put(refused, cause) === "kept";
+    } catch (error) {
+      log("error", `${this.#name}: ${String(error)}`);
+      return false;
+    }
   }
 }
 

@@ -1,7 +1,8 @@
 import { setImmediate } from "node:timers";
 import { CircuitBreaker } from "../../core/breaker.ts";
 import type { ExportObserver } from "../../exporters/export_observer.ts";
-import type { Cursor, OnFull } from "../../exporters/journal/journal.ts";
+import type { Cursor, Journal, OnFull } from "../../exporters/journal/journal.ts";
+import type { QuarantineStore } from "../../exporters/journal/quarantine.ts";
 import { MemoryJournal } from "../../exporters/journal/memory_journal.ts";
 import type { Signal } from "../../exporters/signal.ts";
 import { RetryBudget } from "../../exporters/transport/retry_budget.ts";
@@ -36,6 +37,7 @@ export interface HarbourOptions extends LaneLimits {
   /** Whether the lanes are told that what is left at the end is kept. */
   readonly isDurable?: boolean;
   readonly observer?: ExportObserver;
+  readonly quarantine?: QuarantineStore;
   readonly seed?: number;
 }
 
@@ -69,7 +71,7 @@ export class Harbour {
     destination: Destination,
     transport: ScriptedTransport,
     onFull: OnFull = "reject",
-    journal = this.journal,
+    journal: Journal = this.journal,
   ): Berth {
     const { failureThreshold = 3, successThreshold = 1, cooldownMs = 5000, cooldownMaxMs = 30_000 } = this.#options;
     const cursor = journal.cursor(destination.name, onFull);

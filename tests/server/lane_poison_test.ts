@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { PoisonWatch } from "../../server/lane_poison.ts";
-import { Harbour } from "../fakes/harbour.ts";
+import { DiskJournal } from "../../exporters/journal/disk_journal.ts";
 import { answers, type Script } from "../fakes/backend.ts";
+import { FakeDisk } from "../fakes/disk.ts";
+import { Harbour } from "../fakes/harbour.ts";
+import { FakeQuarantine } from "../fakes/quarantine.ts";
 
 const POISON = 66;
 const CHOKES_ON_POISON: Script = ({ items }) => items.includes(POISON) ? answers.retryable(true) : answers.delivered();
@@ -207,4 +210,116 @@ Deno.test("what failed before an outage is not held against a record after it", 
   assert.equal(breaker.state, "closed");
   assert.equal(triesOfPoison(), 4);
   assert.equal(lane.status().parkedCount, 0);
+});
+
+Deno.test("poison is quarantined in the end: three probes, one with the next record, then five tries alone", async () => {
+  const quarantine = new FakeQuarantine();
+  const harbour = new Harbour({ inFlightMax: 1, cooldownMaxMs: 5000, failureThreshold: 1, quarantine });
+  const { transport, lane } = harbour.berth("a", CHOKES_ON_POISON);
+  await harbour.receive([POISON, POISON], [1], [2]);
+  await harbour.advance(120_000);
+  assert.deepEqual(transport.bodies, [
+    [POISON, POISON, 1, 2],
+    ...Array(3).fill([POISON, POISON]),
+    [1],
+    [POISON, POISON],
+    [2],
+    ...Array(4).fill([POISON, POISON]),
+  ]);
+  const { delivered, rejected, quarantined, queued, balanced } = harbour.balance("a");
+  assert.deepEqual({ delivered, rejected, quarantined, queued, balanced }, {
+    delivered: 2,
+    rejected: {},
+    quarantined: 2,
+    queued: 0,
+    balanced: true,
+  });
+  assert.equal(lane.status().parkedCount, 0);
+  const [{ items, reason, message, refused }] = quarantine.kept as [FakeQuarantine["kept"][0]];
+  assert.deepEqual({ items, reason, message, sequence: refused.sequence }, {
+    items: [POISON, POISON],
+    reason: "export_failed",
+    message: "connection reset",
+    sequence: 0,
+  });
+  assert.equal(quarantine.kept.length, 1);
+  assert.deepEqual(harbour.log.filter((line) => line.includes("quarantine")), [
+    "warning traces -> a: quarantined 2 spans: nobody would take them: export_failed; " +
+    'kept in /data/quarantine, see "deno task cli quarantine list"',
+  ]);
+});
+
+Deno.test("poison that is crowded out of the parking place is quarantined, and a drain finds it wherever it is", async () => {
+  for (const drains of [false, true]) {
+    const quarantine = new FakeQuarantine();
+    const options = { inFlightMax: 1, cooldownMaxMs: 5000, parkedRecordsMax: 2, quarantine };
+    const harbour = new Harbour(options);
+    const { lane } = harbour.berth("a", CHOKES_ON_POISON);
+    let underWay = () => {};
+    quarantine.untilReady = () => {
+      underWay();
+      return harbour.clock.sleep(drains ? 60_000 : 100);
+    };
+    let drained = Promise.resolve();
+    underWay = () => void (drains && (drained = lane.drain(100)));
+    await harbour.receive([POISON], [POISON], [1], [POISON], [2], [3]);
+    await harbour.advance(600_000);
+    await drained;
+    const { delivered, quarantined, dropped, queued, balanced } = harbour.balance("a");
+    assert.ok(balanced);
+    assert.equal(queued, 0);
+    if (drains) assert.equal(delivered + (dropped.shutdown ?? 0), 6);
+    else assert.deepEqual({ delivered, quarantined }, { delivered: 3, quarantined: 3 });
+    assert.deepEqual(harbour.log.filter((line) => line.startsWith("error")), []);
+  }
+});
+
+Deno.test("a parked record that is in pieces is quarantined piece by piece, without those that were delivered", async () => {
+  const quarantine = new FakeQuarantine();
+  const harbour = new Harbour({ inFlightMax: 1, cooldownMaxMs: 5000, quarantine });
+  const { transport } = harbour.berth("a", CHOKES_ON_POISON);
+  await harbour.receive([1, POISON, 3, 4], [5]);
+  transport.script = (sent) => sent.items.length > 2 ? answers.tooLarge() : CHOKES_ON_POISON(sent);
+  await harbour.advance(300_000);
+  const { delivered, quarantined, balanced } = harbour.balance("a");
+  assert.deepEqual({ delivered, quarantined, balanced }, { delivered: 1, quarantined: 4, balanced: true });
+  assert.deepEqual(quarantine.kept.map(({ items, refused }) => [items, refused.piece]), [
+    [[1, POISON], "0"],
+    [[3, 4], "1"],
+  ]);
+});
+
+Deno.test("a parked record survives a restart: it waits where it was, is parked again, and quarantined once", async () => {
+  const disk = new FakeDisk();
+  const quarantine = new FakeQuarantine();
+  const sail = async (from: FakeDisk, receive: readonly number[], ms: number) => {
+    const harbour = new Harbour({ inFlightMax: 1, cooldownMaxMs: 5000, quarantine });
+    const { clock } = harbour;
+    const journal = await DiskJournal.open("traces", {
+      folder: "/data/journal",
+      disk: from,
+      clock,
+      sleep: clock.sleep,
+    });
+    const { destination, transport } = harbour.berth("a", CHOKES_ON_POISON);
+    const { lane, cursor } = harbour.lane(destination, transport, "reject", journal);
+    for (const item of receive) {
+      const payload = Uint8Array.of(item);
+      await journal.append({ payload, itemCount: 1, receivedAtMs: clock.wallMs(), hops: "" });
+    }
+    await harbour.advance(ms);
+    return { cursor, lane, journal };
+  };
+  const before = await sail(disk, [POISON, 1, 2], 23_000);
+  assert.equal(before.lane.status().parkedCount, 1);
+  assert.equal(before.cursor.queued.items, 1);
+  const { cursor, journal } = await sail(disk.afterKill(), [3], 300_000);
+  assert.equal(journal.acceptedItems, 4);
+  const { delivered, quarantined } = cursor.totals;
+  assert.deepEqual({ delivered, quarantined, queued: cursor.queued.items }, {
+    delivered: 3,
+    quarantined: 1,
+    queued: 0,
+  });
+  assert.deepEqual(quarantine.bodies, [[POISON]]);
 });
