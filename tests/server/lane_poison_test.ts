@@ -274,6 +274,21 @@ Deno.test("poison that is crowded out of the parking place is quarantined, and a
   }
 });
 
+Deno.test("a parked record that is refused for good leaves its place at once, and is quarantined", async () => {
+  const quarantine = new FakeQuarantine();
+  const harbour = new Harbour({ inFlightMax: 1, cooldownMaxMs: 5000, quarantine });
+  const { transport, lane } = harbour.berth("a", CHOKES_ON_POISON);
+  await harbour.receive([POISON], [1]);
+  await harbour.advance(23_000);
+  assert.equal(lane.status().parkedCount, 1);
+  transport.script = () => answers.rejected();
+  quarantine.untilReady = () => harbour.clock.sleep(100);
+  await harbour.advance(2000);
+  assert.equal(lane.status().parkedCount, 0);
+  assert.deepEqual(quarantine.kept.map(({ items, reason }) => [items, reason]), [[[POISON], "http_400"]]);
+  assert.equal(harbour.balance("a").queued, 0);
+});
+
 Deno.test("a parked record that is in pieces is quarantined piece by piece, without those that were delivered", async () => {
   const quarantine = new FakeQuarantine();
   const harbour = new Harbour({ inFlightMax: 1, cooldownMaxMs: 5000, quarantine });

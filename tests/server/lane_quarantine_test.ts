@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { SendAnswer } from "../../exporters/transport/transport.ts";
-import { answers, type Script, type Sent } from "../fakes/backend.ts";
+import { answers, noAnswer, type Script, type Sent } from "../fakes/backend.ts";
 import { Harbour, type HarbourOptions } from "../fakes/harbour.ts";
 import { FakeQuarantine } from "../fakes/quarantine.ts";
 
@@ -143,6 +143,34 @@ Deno.test("a drain that ends before the bytes are safe leaves nothing behind and
   await harbour.advance(1000);
   assert.deepEqual(fateAt(harbour), fate);
   assert.deepEqual(harbour.log.filter((line) => line.startsWith("error")), []);
+});
+
+Deno.test("a drain that ends among the records of one request counts each of them once", async () => {
+  const { harbour, quarantine, lane } = laneWith(() => answers.backendFailed());
+  quarantine.untilReady = () => harbour.clock.sleep(1000);
+  await harbour.receive(...Array.from({ length: 20 }, (_, item) => [item]));
+  const drained = lane.drain(1500);
+  await harbour.advance(1500);
+  quarantine.untilReady = () => new Promise(() => {});
+  await harbour.advance(1500);
+  await drained;
+  assert.deepEqual(fateAt(harbour), { ...NONE, quarantined: 16, dropped: { shutdown: 4 } });
+  assert.deepEqual(harbour.log.filter((line) => line.startsWith("error")), []);
+});
+
+Deno.test("a drain that ends among the pieces of a record counts those that are safe, and drops the rest", async () => {
+  const { harbour, quarantine, lane, transport } = laneWith((sent) =>
+    sent.items.length > 2 ? answers.tooLarge() : answers.rejected()
+  );
+  quarantine.untilReady = () => harbour.clock.sleep(1000);
+  await harbour.receive([1, 2, 3, 4]);
+  transport.script = noAnswer;
+  await harbour.advance(1000);
+  const drained = lane.drain(1000);
+  await harbour.advance(3000);
+  await drained;
+  assert.deepEqual(quarantine.bodies, [[1, 2]]);
+  assert.deepEqual(fateAt(harbour), { ...NONE, quarantined: 2, dropped: { shutdown: 2 } });
 });
 
 Deno.test("people are told where it is kept and how to look, each reason once a minute, and of the loss apart", async () => {

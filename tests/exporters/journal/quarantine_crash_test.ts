@@ -56,6 +56,28 @@ for (
   });
 }
 
+Deno.test("the bytes are durable before they are described, and a description is gone before its bytes are", async () => {
+  const disk = new FakeDisk();
+  const quarantine = await openQuarantine(disk);
+  const asked: string[] = [];
+  disk.failWith = (operation, path) => {
+    if (operation !== "open") asked.push(`${operation} ${path.replace(/traces-.*\./, "*.")}`);
+    return undefined;
+  };
+  await quarantine.put(refused(1), BAD_DATA);
+  const traces = "/data/quarantine/traces";
+  const written = ["pb", "json"].flatMap((suffix) => [
+    `create ${traces}/*.${suffix}`,
+    `write ${traces}/*.${suffix}`,
+    `sync ${traces}/*.${suffix}`,
+    `syncFolder ${traces}`,
+  ]);
+  assert.deepEqual(asked, [`makeFolder ${traces}`, "syncFolder /data/quarantine", "syncFolder /data", ...written]);
+  asked.length = 0;
+  await quarantine.drop(quarantine.list()[0]!.id);
+  assert.deepEqual(asked, [`remove ${traces}/*.json`, `remove ${traces}/*.pb`, `syncFolder ${traces}`]);
+});
+
 /** Puts records while the disk fails at one kind of operation; nothing of them may be counted or left. */
 async function putInVain(disk: FakeDisk, quarantine: Quarantine, sequences: readonly number[]): Promise<void> {
   const { held } = quarantine;
