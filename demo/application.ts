@@ -1,6 +1,7 @@
 /**
  * The traced program of the demonstration: a small shop on the real OpenTelemetry SDK, in a process of its own. It
- * makes spans, metrics and logs until its standard input ends, flushes, and prints what it made as one line of JSON.
+ * makes spans, metrics and logs until its standard input ends, flushes, and prints what became of them as one line of
+ * JSON.
  *
  * `deno run application.ts http://127.0.0.1:4318`
  */
@@ -14,11 +15,13 @@ import { resourceFromAttributes } from "@opentelemetry/resources";
 import { BatchLogRecordProcessor, LoggerProvider } from "@opentelemetry/sdk-logs";
 import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 import { BasicTracerProvider, BatchSpanProcessor } from "@opentelemetry/sdk-trace-base";
+import { total } from "../exporters/reason.ts";
 import type { Signal } from "../exporters/signal.ts";
 import {
   CircuitBreakerLogRecordExporter,
   CircuitBreakerMetricExporter,
   CircuitBreakerSpanExporter,
+  type ExportAccount,
 } from "../exporters/mod.ts";
 
 /** One simulated request every so often: 40 spans, 20 log records a second. */
@@ -28,10 +31,17 @@ const REQUEST_INTERVAL_MS = 50;
 const BATCH_DELAY_MS = 250;
 const METRIC_INTERVAL_MS = 1_000;
 
-/**
- * What this process made, in items. Data points are made when the reader collects them, so its exporter counts them.
- */
-export type Made = Readonly<Record<Signal, number>>;
+/** What became of one signal here, in items. */
+export interface SentItems {
+  readonly made: number;
+  /** The server said that it has them. */
+  readonly acknowledged: number;
+  /** It did not, although it was asked again. */
+  readonly givenUp: number;
+}
+
+/** What this process says when it ends. */
+export type Sent = Readonly<Record<Signal, SentItems>>;
 
 if (import.meta.main) await main(Deno.args[0] ?? "http://127.0.0.1:4318");
 
@@ -73,8 +83,13 @@ async function main(url: string): Promise<void> {
   clearInterval(timer);
 
   await Promise.all([tracers.shutdown(), meters.shutdown(), loggers.shutdown()]);
-  const made: Made = { traces: requestCount * 2, metrics: metricExporter.account.accepted, logs: requestCount };
-  console.log(JSON.stringify(made));
+  // Data points are made when the reader collects them, so only their exporter knows how many there were.
+  const sent: Sent = {
+    traces: sentItems(requestCount * 2, spanExporter.account),
+    metrics: sentItems(metricExporter.account.accepted, metricExporter.account),
+    logs: sentItems(requestCount, logExporter.account),
+  };
+  console.log(JSON.stringify(sent));
 
   function serveOneRequest(): void {
     const id = requestCount++;
@@ -88,4 +103,8 @@ async function main(url: string): Promise<void> {
     duration.record(5 + (id % 17));
     logger.emit({ severityNumber: SeverityNumber.INFO, body: `order ${id} taken`, context });
   }
+}
+
+function sentItems(made: number, { delivered, dropped }: ExportAccount): SentItems {
+  return { made, acknowledged: delivered, givenUp: total(dropped) };
 }

@@ -9,6 +9,8 @@ export interface Child extends AsyncDisposable {
   closeInput(): Promise<void>;
   /** Asks it to end with SIGTERM. */
   terminate(): void;
+  /** Ends it with SIGKILL, in the middle of whatever it does. */
+  kill(): void;
   /** Its exit code; after `boundMs` it is killed and the code is that of SIGKILL. */
   ended(boundMs: number): Promise<number>;
 }
@@ -34,6 +36,7 @@ export function startChild(module: URL, args: readonly string[], settings: Reado
     stderr: lines(process.stderr),
     closeInput: () => process.stdin.close(),
     terminate: () => signal(process, "SIGTERM"),
+    kill: () => signal(process, "SIGKILL"),
     ended,
     async [Symbol.asyncDispose]() {
       signal(process, "SIGTERM");

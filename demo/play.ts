@@ -1,4 +1,4 @@
-/** The play of the demonstration: what the collector does, in which order, and for how long. */
+/** The play of the demonstration: what befalls the collector and the server, in which order, and for how long. */
 
 import type { Collector } from "../exporters/testing/collector.ts";
 
@@ -9,13 +9,19 @@ export const PLAY_SECONDS_DEFAULT = 40;
 export const PLAY_SECONDS_MIN = 15;
 export const PLAY_SECONDS_MAX = 600;
 
-/** One scene: the collector's behaviour from its beginning to its end. */
+/** Who is on the stage. */
+export interface Stage {
+  readonly collector: Collector;
+  readonly server: { killAndRestart(): Promise<void> };
+}
+
+/** One scene: how things are from its beginning to its end. */
 export interface Scene {
   /** What a person is told. */
   readonly title: string;
   /** Its part of the whole play, from 0 to 1. All parts add up to 1. */
   readonly share: number;
-  readonly begin: (collector: Collector) => Promise<void>;
+  readonly begin: (stage: Stage) => Promise<void>;
 }
 
 /** How long the overloaded collector asks to be left alone, in seconds. */
@@ -24,18 +30,23 @@ const RETRY_AFTER_SECONDS = 2;
 export const SCENES: readonly Scene[] = [
   {
     title: "the collector is healthy",
-    share: 0.15,
-    begin: (collector) => collector.recover(),
+    share: 0.1,
+    begin: ({ collector }) => collector.recover(),
   },
   {
     title: "the collector is down: connections are refused",
     share: 0.2,
-    begin: (collector) => collector.refuse(),
+    begin: ({ collector }) => collector.refuse(),
+  },
+  {
+    title: "and now the server is killed (SIGKILL), and starts again on the same folder",
+    share: 0.15,
+    begin: ({ server }) => server.killAndRestart(),
   },
   {
     title: "the collector hangs: it accepts and never answers",
-    share: 0.2,
-    begin: async (collector) => {
+    share: 0.15,
+    begin: async ({ collector }) => {
       await collector.recover();
       collector.hang();
     },
@@ -43,15 +54,15 @@ export const SCENES: readonly Scene[] = [
   {
     title: `the collector is overloaded: 503 with Retry-After: ${RETRY_AFTER_SECONDS}`,
     share: 0.15,
-    begin: async (collector) => {
+    begin: async ({ collector }) => {
       await collector.recover();
       collector.respond(503, { headers: { "retry-after": String(RETRY_AFTER_SECONDS) } });
     },
   },
   {
     title: "the collector is back",
-    share: 0.3,
-    begin: (collector) => collector.recover(),
+    share: 0.25,
+    begin: ({ collector }) => collector.recover(),
   },
 ];
 

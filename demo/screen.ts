@@ -10,6 +10,8 @@ export interface SignalView {
   readonly why: string;
   readonly received: number;
   readonly delivered: number;
+  /** Items that may have arrived twice, because the first answer was lost. */
+  readonly redelivered: number;
   readonly queued: number;
   /** Dropped and rejected items by reason. */
   readonly lost: Readonly<Record<string, number>>;

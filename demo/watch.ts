@@ -36,6 +36,7 @@ export async function look(adminUrl: string): Promise<Record<Signal, SignalView>
       why: lane === undefined || lane.circuit_state === "closed" ? "" : explain(lane),
       received: sumOf(samples, "breakwater_items_received_total", signal),
       delivered: sumOf(samples, "breakwater_items_delivered_total", signal),
+      redelivered: sumOf(samples, "breakwater_items_redelivered_total", signal),
       queued: sumOf(samples, "breakwater_queue_items", signal),
       lost,
     };

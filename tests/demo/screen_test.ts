@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import { sceneAt, SCENES } from "../../demo/play.ts";
 import { type Moment, pipeScreen, terminalScreen } from "../../demo/screen.ts";
 
-const VIEW = { circuit: "open", why: "refused", received: 1_200, delivered: 1_000, queued: 200, lost: {} };
+const VIEW = {
+  circuit: "open",
+  why: "refused",
+  received: 1_200,
+  delivered: 1_000,
+  redelivered: 0,
+  queued: 200,
+  lost: {},
+};
 
 function momentAt(elapsedMs: number): Moment {
   return {
