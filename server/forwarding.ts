@@ -2,6 +2,7 @@ import { CircuitBreaker } from "../core/breaker.ts";
 import type { Clock } from "../core/clock.ts";
 import type { ExportObserver } from "../exporters/export_observer.ts";
 import type { Journal } from "../exporters/journal/journal.ts";
+import type { QuarantineStore } from "../exporters/journal/quarantine.ts";
 import type { Signal } from "../exporters/signal.ts";
 import type { Sleep } from "../exporters/sleep.ts";
 import { HttpTransport } from "../exporters/transport/http.ts";
@@ -18,6 +19,8 @@ import type { Upstream } from "./upstream.ts";
 export interface ForwardingParts {
   readonly config: Config;
   readonly journals: Readonly<Record<Signal, Journal>>;
+  /** Where records go that a destination refuses for good; undefined for nowhere. */
+  readonly quarantine: QuarantineStore | undefined;
   readonly hopId: string;
   readonly observer: ExportObserver;
   readonly log: Log;
@@ -97,7 +100,7 @@ function destinationFor(
 }
 
 function laneFor(signal: Signal, destination: Destination, upstream: Upstream, parts: ForwardingParts): Lane {
-  const { config, journals, hopId, observer, log, clock, sleep } = parts;
+  const { config, journals, quarantine, hopId, observer, log, clock, sleep } = parts;
   const name = laneName(signal, destination.name);
   return new Lane({
     signal,
@@ -106,6 +109,7 @@ function laneFor(signal: Signal, destination: Destination, upstream: Upstream, p
     breaker: new CircuitBreaker({ ...config.breaker, name, clock }),
     attemptTimeoutMs: upstream.timeoutMs[signal],
     isDurable: journals[signal].isDurable,
+    quarantine,
     hopId,
     observer,
     log,

@@ -4,6 +4,7 @@ import type { JournalHealth } from "../exporters/journal/disk_health.ts";
 import { DiskJournal } from "../exporters/journal/disk_journal.ts";
 import type { Journal } from "../exporters/journal/journal.ts";
 import { MemoryJournal } from "../exporters/journal/memory_journal.ts";
+import { Quarantine, type QuarantineHeld } from "../exporters/journal/quarantine.ts";
 import { bySignal, type Signal, SIGNALS } from "../exporters/signal.ts";
 import type { Sleep } from "../exporters/sleep.ts";
 import type { Config } from "./config.ts";
@@ -13,7 +14,10 @@ import { StartError } from "./start_error.ts";
 
 /** What journals are opened with. */
 export interface JournalsParts {
-  readonly config: Pick<Config, "dataDir" | "fsync" | "queueBytesMax" | "queueItemsMax" | "recordAgeMaxMs">;
+  readonly config: Pick<
+    Config,
+    "dataDir" | "fsync" | "quarantineBytesMax" | "queueBytesMax" | "queueItemsMax" | "recordAgeMaxMs"
+  >;
   readonly log: Log;
   readonly clock: Clock;
   readonly sleep: Sleep;
@@ -25,15 +29,22 @@ export interface JournalStatus extends JournalHealth {
   readonly signal: Signal;
 }
 
+/** What is in the quarantine of one signal. */
+export interface QuarantineStatus extends QuarantineHeld {
+  readonly signal: Signal;
+}
+
 /** The shard of the only process there is. */
 const SHARD = "0";
 
 /** However little is left of a drain, what is in the system's hands gets this long to reach the disk. */
 const CLOSE_MS_MIN = 1000;
 
-/** The journals of all signals, in one folder that is locked for us, or in memory. */
+/** The journals of all signals, and the quarantine, in one folder that is locked for us; or journals in memory. */
 export class Journals {
   readonly ofSignal: Readonly<Record<Signal, Journal>>;
+  /** Where lanes put what is refused for good; undefined in memory. */
+  readonly quarantine: Quarantine | undefined;
   readonly #onDisk: readonly DiskJournal[];
   readonly #folder: DataFolder | undefined;
   readonly #parts: JournalsParts;
@@ -41,10 +52,12 @@ export class Journals {
   private constructor(
     ofSignal: Readonly<Record<Signal, Journal>>,
     onDisk: readonly DiskJournal[],
+    quarantine: Quarantine | undefined,
     folder: DataFolder | undefined,
     parts: JournalsParts,
   ) {
     this.ofSignal = ofSignal;
+    this.quarantine = quarantine;
     this.#onDisk = onDisk;
     this.#folder = folder;
     this.#parts = parts;
@@ -58,7 +71,7 @@ export class Journals {
   static async open(parts: JournalsParts): Promise<Journals> {
     const { config, clock } = parts;
     if (config.dataDir === "off") {
-      return new Journals(bySignal((signal) => inMemory(signal, parts)), [], undefined, parts);
+      return new Journals(bySignal((signal) => inMemory(signal, parts)), [], undefined, undefined, parts);
     }
     const opening = openDataFolder(config.dataDir, clock.wallMs());
     if ("mistake" in opening) throw new StartError([opening.mistake]);
@@ -66,6 +79,8 @@ export class Journals {
     const opened: DiskJournal[] = [];
     try {
       for (const signal of SIGNALS) opened.push(await onDisk(signal, folder, parts));
+      const ofSignal = bySignal((signal) => opened.find((journal) => journal.signal === signal)!);
+      return new Journals(ofSignal, opened, await quarantineIn(folder, parts), folder, parts);
     } catch (error) {
       await Promise.all(opened.map((journal) => journal.close()));
       folder.release();
@@ -74,8 +89,6 @@ export class Journals {
         `BREAKWATER_DATA_DIR must hold journals that can be opened, received ${folder.path}: ${why}`,
       ]);
     }
-    const ofSignal = bySignal((signal) => opened.find((journal) => journal.signal === signal)!);
-    return new Journals(ofSignal, opened, folder, parts);
   }
 
   /** Where they are; undefined in memory. */
@@ -91,6 +104,11 @@ export class Journals {
     });
   }
 
+  /** What is in the quarantine: nothing where there is none. */
+  get quarantined(): readonly QuarantineStatus[] {
+    return SIGNALS.map((signal) => ({ signal, ...(this.quarantine?.heldOf(signal) ?? NOTHING_HELD) }));
+  }
+
   /** What is wrong with the disk; undefined when nothing is. */
   get failure(): string | undefined {
     const failed = this.statuses.find(({ isWell }) => !isWell);
@@ -101,7 +119,8 @@ export class Journals {
   async close(deadlineMs: number): Promise<void> {
     const { log, sleep } = this.#parts;
     const ended = new AbortController();
-    const closed = Promise.all(Object.values(this.ofSignal).map((journal) => journal.close())).then(() => {
+    const parts = [...Object.values(this.ofSignal), ...(this.quarantine === undefined ? [] : [this.quarantine])];
+    const closed = Promise.all(parts.map((part) => part.close())).then(() => {
       // Only now: whatever still writes must not meet the next server.
       this.#folder?.release();
       return true;
@@ -123,6 +142,8 @@ const IN_MEMORY: JournalHealth = {
   diskBytes: 0,
 };
 
+const NOTHING_HELD: QuarantineHeld = { records: 0, items: 0, bytes: 0 };
+
 function inMemory(signal: Signal, { config, clock }: JournalsParts): MemoryJournal {
   const { queueBytesMax, queueItemsMax, recordAgeMaxMs } = config;
   return new MemoryJournal(signal, { bytesMax: queueBytesMax, itemsMax: queueItemsMax, recordAgeMaxMs, clock });
@@ -136,6 +157,17 @@ function onDisk(signal: Signal, { path }: DataFolder, parts: JournalsParts): Pro
     itemsMax: config.queueItemsMax,
     recordAgeMaxMs: config.recordAgeMaxMs,
     fsync: config.fsync,
+    report: (message) => log("warning", message),
+    disk,
+    clock,
+    sleep,
+  });
+}
+
+function quarantineIn({ path }: DataFolder, { config, log, disk, clock, sleep }: JournalsParts): Promise<Quarantine> {
+  return Quarantine.open({
+    folder: `${path}/quarantine`,
+    bytesMax: config.quarantineBytesMax,
     report: (message) => log("warning", message),
     disk,
     clock,

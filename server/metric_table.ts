@@ -2,7 +2,7 @@ import process from "node:process";
 import { type CountByReason, type Reason, total } from "../exporters/reason.ts";
 import type { DestinationBalance, SignalBalance } from "./account.ts";
 import { type LaneStatus, oldestAgeSeconds, worstState } from "./health.ts";
-import type { JournalStatus } from "./journals.ts";
+import type { JournalStatus, QuarantineStatus } from "./journals.ts";
 
 export type Labels = Readonly<Record<string, string>>;
 export type Show = (labels: Labels, value: number) => void;
@@ -12,6 +12,7 @@ export interface Reading {
   readonly signals: readonly SignalBalance[];
   readonly lanes: readonly LaneStatus[];
   readonly journals: readonly JournalStatus[];
+  readonly quarantine: readonly QuarantineStatus[];
   readonly wallMs: number;
   readonly uptimeSeconds: number;
   readonly startedAtSeconds: number;
@@ -36,7 +37,14 @@ const COMMON_REFUSED: readonly Reason[] = [
   "memory_full",
   "shutdown",
 ];
-const COMMON_REJECTED: readonly Reason[] = ["partial_success", "too_large", "unsupported", "http_400", "http_500"];
+const COMMON_REJECTED: readonly Reason[] = [
+  "partial_success",
+  "too_large",
+  "unsupported",
+  "quarantine_full",
+  "http_400",
+  "http_500",
+];
 const COMMON_DROPPED: readonly Reason[] = ["queue_full", "expired", "sampled", "no_destination", "shutdown"];
 
 /** Left out of the drops of the circuit breaker: these were never meant for a backend. */
@@ -205,6 +213,19 @@ export const METRICS = {
     read: eachJournal(({ damageCount }) => damageCount),
   },
 
+  breakwater_quarantine_records: {
+    type: "gauge",
+    help: "Records that destinations refused for good, kept for people to look at.",
+    labels: ["signal"],
+    read: eachQuarantine(({ records }) => records),
+  },
+  breakwater_quarantine_bytes: {
+    type: "gauge",
+    help: "Bytes that these take on the disk.",
+    labels: ["signal"],
+    read: eachQuarantine(({ bytes }) => bytes),
+  },
+
   breakwater_build_info: {
     type: "gauge",
     help: "Always 1; the version is the label.",
@@ -255,6 +276,12 @@ function eachDestination(
 function eachJournal(value: (journal: JournalStatus) => number): Definition["read"] {
   return ({ journals }, show) => {
     for (const journal of journals) show({ signal: journal.signal }, value(journal));
+  };
+}
+
+function eachQuarantine(value: (quarantine: QuarantineStatus) => number): Definition["read"] {
+  return ({ quarantine }, show) => {
+    for (const status of quarantine) show({ signal: status.signal }, value(status));
   };
 }
 

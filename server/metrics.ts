@@ -3,7 +3,7 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import type { ExportObserver } from "../exporters/export_observer.ts";
 import type { Account, SignalBalance } from "./account.ts";
 import type { LaneStatus } from "./health.ts";
-import type { JournalStatus } from "./journals.ts";
+import type { JournalStatus, QuarantineStatus } from "./journals.ts";
 import type { Log } from "./log.ts";
 import { type Definition, type Labels, METRICS, type Reading } from "./metric_table.ts";
 
@@ -20,6 +20,8 @@ export interface ServerMetricsOptions {
   readonly lanes: () => readonly LaneStatus[];
   /** The journals as they stand now. */
   readonly journals: () => readonly JournalStatus[];
+  /** What is in the quarantine now. */
+  readonly quarantine: () => readonly QuarantineStatus[];
   /** Shown as a label of `breakwater_build_info`. */
   readonly version: string;
   readonly log: Log;
@@ -108,7 +110,7 @@ export class ServerMetrics implements ExportObserver {
 
   /** Getters, so that a part that cannot be read hides only the metrics that need it. */
   #read(): Reading {
-    const { account, lanes, journals, version } = this.#options;
+    const { account, lanes, journals, quarantine, version } = this.#options;
     const wallMs = this.#clock.wallMs();
     const uptimeSeconds = (this.#clock.nowMs() - this.#startedNowMs) / 1000;
     return {
@@ -120,6 +122,9 @@ export class ServerMetrics implements ExportObserver {
       },
       get journals(): readonly JournalStatus[] {
         return journals();
+      },
+      get quarantine(): readonly QuarantineStatus[] {
+        return quarantine();
       },
       wallMs,
       uptimeSeconds,

@@ -116,6 +116,7 @@ async function startOver(journals: Journals, config: Config, parts: StartedParts
     account,
     lanes,
     journals: () => journals.statuses,
+    quarantine: () => journals.quarantined,
     version: VERSION,
     log,
     clock,
@@ -123,6 +124,7 @@ async function startOver(journals: Journals, config: Config, parts: StartedParts
   const forwarding = new Forwarding({
     config,
     journals: journals.ofSignal,
+    quarantine: journals.quarantine,
     hopId,
     observer: metrics,
     log,

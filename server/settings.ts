@@ -274,7 +274,6 @@ export const SETTING_GROUPS = [
         is: { kind: "integer", min: 0, max: BYTES_MAX, unit: "bytes" },
         default: "268435456",
         says: "What is kept for people to look at of that which the upstream refused for good; 0 keeps nothing.",
-        noEffectYet: true,
       },
     ],
   },

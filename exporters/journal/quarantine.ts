@@ -1,8 +1,10 @@
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { type Limit, withinLimits } from "../../core/limits.ts";
 import { bySignal, type Signal, SIGNALS } from "../signal.ts";
+import { type Sleep, sleep as realSleep } from "../sleep.ts";
 import { type Disk, nodeDisk } from "./disk.ts";
 import { DiskHealth } from "./disk_health.ts";
+import { type PatientDisk, patientDisk } from "./patient_disk.ts";
 import { type QuarantineEntry, QuarantineFiles } from "./quarantine_files.ts";
 import {
   describe,
@@ -37,6 +39,8 @@ export interface QuarantineOptions {
   readonly disk?: Disk;
   /** @default {the system's clock} */
   readonly clock?: Clock;
+  /** How waiting is done. @default {a timer that does not keep the process alive} */
+  readonly sleep?: Sleep;
   /** One line when trouble begins, one when it ends. @default {nobody is told} */
   readonly report?: (message: string) => void;
 }
@@ -83,7 +87,7 @@ const NOTHING: QuarantineHeld = { records: 0, items: 0, bytes: 0 };
  *
  * The bytes are durable before their description is written, and that before `put` answers. So a description vouches
  * for its bytes, and bytes without one are a put that was cut short: its record was not settled and comes again, under
- * the same id.
+ * the same id. A disk that hangs is one that fails.
  *
  * @example
  * ```ts ignore
@@ -95,6 +99,7 @@ export class Quarantine implements QuarantineStore {
   readonly folder: string;
   readonly #bytesMax: number;
   readonly #recordCountMax: number;
+  readonly #disk: PatientDisk;
   readonly #files: QuarantineFiles;
   readonly #clock: Clock;
   readonly #report: (message: string) => void;
@@ -117,17 +122,23 @@ export class Quarantine implements QuarantineStore {
    */
   static async open(options: QuarantineOptions): Promise<Quarantine> {
     const quarantine = new Quarantine(options);
-    await quarantine.#open();
-    return quarantine;
+    try {
+      await quarantine.#open();
+      return quarantine;
+    } catch (error) {
+      quarantine.#disk.end();
+      throw error;
+    }
   }
 
   private constructor(options: QuarantineOptions) {
-    const { folder, disk = nodeDisk, clock = systemClock, report = () => {} } = options;
+    const { folder, disk = nodeDisk, clock = systemClock, sleep = realSleep, report = () => {} } = options;
     const { bytesMax, recordCountMax } = withinLimits<NumberName>("open quarantine", options, LIMITS);
     this.folder = folder;
     this.#bytesMax = bytesMax;
     this.#recordCountMax = recordCountMax;
-    this.#files = new QuarantineFiles(disk, folder);
+    this.#disk = patientDisk(disk, clock, sleep);
+    this.#files = new QuarantineFiles(this.#disk, folder);
     this.#clock = clock;
     this.#report = (message) => report(`quarantine: ${message}`);
     this.#health = new DiskHealth(this.#report);
@@ -179,6 +190,12 @@ export class Quarantine implements QuarantineStore {
       this.#isFull = false;
       return "dropped";
     });
+  }
+
+  /** Resolves when everything that was begun is done. Nothing may be begun after it. */
+  async close(): Promise<void> {
+    await Promise.all(this.#work.values());
+    this.#disk.end();
   }
 
   async #open(): Promise<void> {

@@ -111,7 +111,7 @@ class Voyage {
   }
 
   async #sail(disk: FakeDisk, steps: readonly Step[]): Promise<{ cursor: Cursor; quarantine: Quarantine }> {
-    const quarantine = await Quarantine.open({ ...this.#bounds, folder: FOLDER, disk });
+    const quarantine = await Quarantine.open({ ...this.#bounds, folder: FOLDER, disk, sleep: forEver });
     const harbour = new Harbour({ inFlightMax: 4, mergeItemsMax: 12, cooldownMaxMs: 5000, quarantine });
     const { clock } = harbour;
     const journal = await DiskJournal.open("traces", {

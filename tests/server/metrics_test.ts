@@ -3,7 +3,7 @@ import type { Cursor, CursorTotals, Journal } from "../../exporters/journal/jour
 import type { Signal } from "../../exporters/signal.ts";
 import { Account } from "../../server/account.ts";
 import type { LaneStatus } from "../../server/health.ts";
-import type { JournalStatus } from "../../server/journals.ts";
+import type { JournalStatus, QuarantineStatus } from "../../server/journals.ts";
 import { METRIC_NAMES, type MetricName, ServerMetrics } from "../../server/metrics.ts";
 import { FakeClock } from "../fakes/clock.ts";
 import { laneStatus } from "../fakes/lane_status.ts";
@@ -186,15 +186,27 @@ Deno.test("the process is described: start, uptime, memory, processor time, vers
   assert.ok((seen.get("process_cpu_seconds_total") ?? 0) > 0);
 });
 
+Deno.test("what is in the quarantine is shown for each signal", async () => {
+  const quarantine = [
+    { signal: "traces", records: 2, items: 30, bytes: 4000 },
+    { signal: "logs", records: 0, items: 0, bytes: 0 },
+  ] as const;
+  const samples = await serverMetrics({ quarantine }).samples();
+  assert.equal(samples.get('breakwater_quarantine_records{signal="traces"}'), 2);
+  assert.equal(samples.get('breakwater_quarantine_bytes{signal="traces"}'), 4000);
+  assert.equal(samples.get('breakwater_quarantine_records{signal="logs"}'), 0);
+});
+
 const NOTHING: CursorTotals = { delivered: 0, rejected: {}, quarantined: 0, dropped: {}, redelivered: 0 };
 
 interface Setup {
   readonly journals?: readonly Journal[];
   readonly lanes?: readonly LaneStatus[] | (() => readonly LaneStatus[]);
   readonly statuses?: readonly JournalStatus[];
+  readonly quarantine?: readonly QuarantineStatus[];
 }
 
-function serverMetrics({ journals = [], lanes = [], statuses = [] }: Setup) {
+function serverMetrics({ journals = [], lanes = [], statuses = [], quarantine = [] }: Setup) {
   const clock = new FakeClock();
   const account = new Account(journals);
   const log: string[] = [];
@@ -202,6 +214,7 @@ function serverMetrics({ journals = [], lanes = [], statuses = [] }: Setup) {
     account,
     lanes: typeof lanes === "function" ? lanes : () => lanes,
     journals: () => statuses,
+    quarantine: () => quarantine,
     version: "1.2.3",
     clock,
     log: (_level, message) => log.push(message),

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { PATIENCE_MS } from "../../../exporters/journal/patient_disk.ts";
 import type { Quarantine } from "../../../exporters/journal/quarantine.ts";
-import { FakeDisk } from "../../fakes/disk.ts";
+import { FakeClock } from "../../fakes/clock.ts";
+import { type DiskOperation, FakeDisk } from "../../fakes/disk.ts";
 import { seededRandom } from "../../fakes/random.ts";
 import { untilStopped } from "./disk_journal_fixture.ts";
 import { BAD_DATA, openQuarantine, refused, sequencesIn } from "./quarantine_fixture.ts";
@@ -148,4 +150,40 @@ Deno.test("a record that cannot be made durable again after a restart is not sai
   again.failWith = (operation) => operation === "sync" ? "EIO" : undefined;
   assert.equal(await later.put(refused(1), BAD_DATA), "full");
   assert.deepEqual(await sequencesIn(quarantine), [1]);
+});
+
+for (const operation of ["open", "create", "write", "sync", "syncFolder"] satisfies DiskOperation[]) {
+  Deno.test(`a disk that hangs at ${operation} is one that fails: the answer comes in time, and later it is well`, async () => {
+    const disk = new FakeDisk();
+    const clock = new FakeClock();
+    const told: string[] = [];
+    const quarantine = await openQuarantine(disk, { report: (message) => told.push(message) }, clock);
+    await quarantine.put(refused(1), BAD_DATA);
+    disk.hangs = (asked) => asked === operation;
+    const answers: string[] = [];
+    void quarantine.put(refused(2), BAD_DATA).then((answer) => answers.push(answer));
+    await clock.advance(PATIENCE_MS - 1);
+    assert.deepEqual(answers, [], "it may only be busy");
+    // One wait for the operation, one for taking back what was done.
+    await clock.advance(PATIENCE_MS + 1);
+    assert.deepEqual(answers, ["full"]);
+    assert.match(told.join(), /has not answered in 10000 ms/);
+    disk.answerAll();
+    await clock.advance(0);
+    assert.equal(await quarantine.put(refused(3), BAD_DATA), "kept");
+    assert.deepEqual(await sequencesIn(quarantine), [1, 3]);
+    await quarantine.close();
+    assert.equal(clock.sleeperCount, 0);
+    assert.equal(disk.openCount, 0);
+    assert.deepEqual(await sequencesIn(await openQuarantine(disk)), [1, 3]);
+  });
+}
+
+Deno.test("closing waits for the puts that are under way", async () => {
+  const disk = new FakeDisk();
+  const quarantine = await openQuarantine(disk);
+  const put = quarantine.put(refused(1), BAD_DATA);
+  await quarantine.close();
+  assert.deepEqual(await sequencesIn(await openQuarantine(disk.afterPowerLoss(() => 0))), [1]);
+  assert.equal(await put, "kept");
 });

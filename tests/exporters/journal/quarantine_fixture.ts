@@ -12,7 +12,7 @@ export function openQuarantine(
   options: Partial<QuarantineOptions> = {},
   clock = new FakeClock(),
 ): Promise<Quarantine> {
-  return Quarantine.open({ folder: FOLDER, disk, clock, ...options });
+  return Quarantine.open({ folder: FOLDER, disk, clock, sleep: clock.sleep, ...options });
 }
 
 /** A record that is told from others by its sequence. */
