@@ -324,6 +324,7 @@ export class Lane {
   get #waitsInVain(): boolean {
     const { breaker, destination, isDurable } = this.#setup;
     if (!isDurable || this.#drainUntilMs === Infinity) return false;
+    if (this.#settler.refusals.leaving.size > 0) return false; // It waits for the disk, not for the destination.
     if (breaker.state === "open") return true;
     const isWell = breaker.state === "closed" && destination.floorMs === 0 && !this.#settler.standing.misconfigured &&
       !this.#settler.standing.suspended;

@@ -145,6 +145,30 @@ Deno.test("a drain that ends before the bytes are safe leaves nothing behind and
   assert.deepEqual(harbour.log.filter((line) => line.startsWith("error")), []);
 });
 
+Deno.test("P2-16 where what is left is kept, a drain waits for the quarantine too, and gives back what does not get there", async () => {
+  for (const putMs of [3000, 60_000]) {
+    const { harbour, quarantine, lane, cursor, breaker } = laneWith(() => answers.backendFailed(), {
+      isDurable: true,
+      failureThreshold: 1,
+    });
+    quarantine.untilReady = () => harbour.clock.sleep(putMs);
+    await harbour.receive([1], [2, 3]);
+    assert.equal(breaker.state, "open");
+    let endedAtMs = -1;
+    const drained = lane.drain(10_000).then(() => endedAtMs = harbour.clock.nowMs());
+    await harbour.advance(20_000);
+    await drained;
+    assert.equal(endedAtMs, putMs === 3000 ? 3000 : 11_000, "an answer has a second more than the deadline");
+    const fate = { ...NONE, ...(putMs === 3000 ? { quarantined: 3 } : { queued: 3 }) };
+    assert.deepEqual(fateAt(harbour), fate);
+    assert.equal(harbour.balance("a").redelivered, 0, "what was refused is not there");
+    await harbour.advance(60_000);
+    assert.deepEqual(fateAt(harbour), fate);
+    const everything = { recordCountMax: 10, itemCountMax: 10, bytesMax: 10 };
+    assert.equal(cursor.take(everything).length, putMs === 3000 ? 0 : 2, "it is there to be taken again");
+  }
+});
+
 Deno.test("a drain that ends among the records of one request counts each of them once", async () => {
   const { harbour, quarantine, lane } = laneWith(() => answers.backendFailed());
   quarantine.untilReady = () => harbour.clock.sleep(1000);
