@@ -217,6 +217,7 @@ Deno.test("a probe's lease follows the longest timeout, unless it is set", () =>
 Deno.test("settings whose room is not built are checked, accepted, and named as having no effect", () => {
   const reading = readConfig({
     HOME: "/home/me",
+    BREAKWATER_QUARANTINE_BYTES_MAX: "0",
     BREAKWATER_OTLP_GRPC_LISTEN: "off",
     OTEL_EXPORTER_OTLP_CERTIFICATE: "/etc/ca.pem",
     OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: "grpc",

@@ -118,6 +118,25 @@ Deno.test("P2-16 a disk that hangs does not hold up the end, and keeps others ou
   await until(() => play.collector.items.traces === 4);
 });
 
+Deno.test("P2-16 what a quarantine still writes keeps others out as well", async () => {
+  using folder = new TemporaryFolder();
+  const disk = new FakeDisk();
+  await using play = await serving(folder, disk, { BREAKWATER_DRAIN_TIMEOUT_MS: "1000" });
+  const { server, collector, clock } = play;
+  collector.respond(400);
+  let isAsked = false;
+  disk.hangs = (operation, path) => path.includes("quarantine") && operation === "create" && (isAsked = true);
+  assert.equal(await sendSpans(server.otlpUrl!, 1), 200);
+  await until(() => isAsked);
+  let ended = false;
+  const drained = server.drain().finally(() => ended = true);
+  await until(() => ended, () => clock.advance(100));
+  assert.match((await drained).equations.join("\n"), /quarantined 0 .* queued 1 \(on the disk\) {3}balanced/);
+  assert.ok("mistake" in openDataFolder(folder.path, 0), "what still writes must not meet the next server");
+  disk.answerAll();
+  await until(() => isFree(folder.path));
+});
+
 const SPAN = {
   traceId: "0af7651916cd43dd8448eb211c80319c",
   spanId: "00f067aa0ba902b7",
@@ -127,7 +146,7 @@ const SPAN = {
 };
 
 /** A server on a disk that a test has in hand, with a collector behind it, in the test's own time. */
-async function serving(folder: TemporaryFolder, disk: Disk) {
+async function serving(folder: TemporaryFolder, disk: Disk, settings: Readonly<Record<string, string>> = {}) {
   const collector = await startCollector();
   const clock = new FakeClock();
   const log: string[] = [];
@@ -135,6 +154,7 @@ async function serving(folder: TemporaryFolder, disk: Disk) {
     OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
     BREAKWATER_DATA_DIR: folder.path,
     BREAKWATER_METRICS_RATE_LIMIT: "off",
+    ...settings,
   };
   const options = { clock, sleep: clock.sleep, disk, log: (_level: string, message: string) => log.push(message) };
   const server = await started(environment, options);

@@ -169,6 +169,23 @@ Deno.test("P2-16 where what is left is kept, a drain waits for the quarantine to
   }
 });
 
+Deno.test("P2-16 what a refused probe went past is given back once, whenever the drain ends", async () => {
+  const { harbour, quarantine, lane, cursor } = laneWith(
+    ({ items }) => items.includes(6) ? answers.retryable() : answers.backendFailed(),
+    { isDurable: true, failureThreshold: 1, cooldownMaxMs: 5000 },
+  );
+  quarantine.untilReady = () => new Promise(() => {});
+  await harbour.receive([6], [1]);
+  await harbour.advance(20_000);
+  assert.equal(quarantine.underWayCount, 1, "the fourth probe carries the record behind the head");
+  const drained = lane.drain(1000);
+  await harbour.advance(3000);
+  await drained;
+  assert.deepEqual(fateAt(harbour), { ...NONE, queued: 2 });
+  const everything = { recordCountMax: 10, itemCountMax: 10, bytesMax: 10 };
+  assert.deepEqual(cursor.take(everything).map(({ sequence }) => sequence), [0, 1]);
+});
+
 Deno.test("a drain that ends among the records of one request counts each of them once", async () => {
   const { harbour, quarantine, lane } = laneWith(() => answers.backendFailed());
   quarantine.untilReady = () => harbour.clock.sleep(1000);
