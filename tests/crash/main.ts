@@ -8,6 +8,7 @@
 
 import { parseArgs } from "node:util";
 import { JournalStory, STORY_ROUND_COUNT } from "./journal_story.ts";
+import { SERVER_STORY_ROUND_COUNT, ServerStory } from "./server_story.ts";
 
 /** Stories that are told at the same time: as many as the smallest machine has processors. */
 const TELLER_COUNT = 2;
@@ -75,6 +76,8 @@ async function main(args: string[]): Promise<boolean> {
   let seed = countOf("seed", values.seed, SEED_MAX);
   const startMs = performance.now();
   const tally: Tally = { survived: 0, rounds: 0 };
+  const serverRounds = countOf("server-rounds", values["server-rounds"], 1e6);
+  await tell(serverRounds, SERVER_STORY_ROUND_COUNT, () => new ServerStory(seed++), tally);
   await tell(countOf("rounds", values.rounds, 1e6), STORY_ROUND_COUNT, () => new JournalStory(seed++), tally);
   const seconds = (performance.now() - startMs) / 1000;
   console.log(`\n${(1000 * seconds / tally.rounds).toFixed(0)} ms a round`);
