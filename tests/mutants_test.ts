@@ -3,11 +3,15 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { CORE_MUTANTS } from "../tools/core_mutants.ts";
+import { JOURNAL_MUTANTS } from "../tools/journal_mutants.ts";
 import { mutated } from "../tools/mutants.ts";
 
-Deno.test("the text of each mutant of the core stands in its file, once", () => {
+const MUTANTS = [...CORE_MUTANTS, ...JOURNAL_MUTANTS];
+
+Deno.test("the text of each mutant stands in its file, once", () => {
   assert.ok(CORE_MUTANTS.length >= 50);
-  for (const mutant of CORE_MUTANTS) {
+  assert.ok(JOURNAL_MUTANTS.length >= 12);
+  for (const mutant of MUTANTS) {
     const source = readFileSync(new URL(`../${mutant.file}`, import.meta.url), "utf8");
     assert.notEqual(mutated(source, mutant), source, mutant.name);
   }
@@ -24,6 +28,6 @@ Deno.test("a mutant is refused whose text is not found, or more than once", () =
 });
 
 Deno.test("no two mutants have one name", () => {
-  const names = CORE_MUTANTS.map(({ name }) => name);
+  const names = MUTANTS.map(({ name }) => name);
   assert.deepEqual(names, [...new Set(names)]);
 });

@@ -1,9 +1,10 @@
 /**
- * `deno task mutants`: breaks the core on purpose, in one small way at a time, and sees a test go red for each.
+ * `deno task mutants`: breaks the core and the journal on purpose, in one small way at a time, and sees a test go red for
+ * each.
  *
  * It works in copies of the house, uncommitted changes included, and never in the house itself. A copy takes one mutant, is
- * built, and runs tests/core until the first failure. What the tests of the generated module say does not count: they
- * would notice any edit. Words pick mutants by name (`deno task mutants swing`); `--json` prints the results as JSON.
+ * built, and runs the tests of that room until the first failure. What the tests of the generated module say does not count:
+ * they would notice any edit. Words pick mutants by name (`deno task mutants swing`); `--json` prints the results as JSON.
  */
 
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -11,6 +12,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CORE_MUTANTS, type Mutant } from "./core_mutants.ts";
+import { JOURNAL_MUTANTS } from "./journal_mutants.ts";
 
 /** What became of a mutant. Only the first two are good. */
 interface Result {
@@ -39,22 +41,38 @@ const RACE_RUNS_MAX = 5;
 /** What stands in the house and is no part of it: repositories, a Deno of its own, packages, reports. */
 const NOT_COPIED = /^(\..*|node_modules|coverage)$/;
 
-/**
- * What does not count: tests that read the source, count its instructions or follow its every step notice any edit, whatever it
- * does; and what random programs find, a test of its own should say.
- */
-const NOT_COUNTED = /^core_wasm_test|^synchronisation_test|^exhaustive_test|^interleaving_test|_property_test/;
+/** What is broken, and which tests have to notice. */
+interface Room {
+  /** The folder of its tests. */
+  readonly tests: string;
+  /** Tests that do not count. */
+  readonly notCounted: RegExp;
+  /** Run in this order, a file where the first of these fits: tables say best what is wrong, and what takes seconds waits. */
+  readonly order: readonly RegExp[];
+}
+
+const CORE: Room = {
+  tests: "tests/core",
+  // Tests that read the source, count its instructions or follow its every step notice any edit, whatever it does; and
+  // what random programs find, a test of its own should say.
+  notCounted: /^core_wasm_test|^synchronisation_test|^exhaustive_test|^interleaving_test|_property_test/,
+  order: [
+    /^(breaker|window|slow_call|mode)_test/,
+    /^(?!.*_(property|sharing)_test)/,
+    /_property_test/,
+    /_sharing_test/,
+  ],
+};
+
+const JOURNAL: Room = {
+  tests: "tests/exporters/journal",
+  // What a kill at a random moment finds, or damage of random kinds, a test of its own should say.
+  notCounted: /_kill_test|_damages_test|^quarantine_/,
+  order: [/^(format|slot_file|reader)_test/, /_(noted|restart|failure|keeping)_test/, /_power_test/, /_damage_test/],
+};
 
 /** The tests in which threads meet. */
 const OF_THREADS = /_sharing_test\.ts$/;
-
-/** Run in this order, a file where the first of these fits: tables say best what is wrong, and what takes seconds waits. */
-const ORDER = [
-  /^(breaker|window|slow_call|mode)_test/,
-  /^(?!.*_(property|sharing)_test)/,
-  /_property_test/,
-  /_sharing_test/,
-];
 
 /** A mutant's file with the mutant in it. */
 export function mutated(source: string, { name, file, from, to }: Mutant): string {
@@ -79,10 +97,10 @@ class Copy {
     return new Copy(this.#folder);
   }
 
-  /** Builds the core as it is and runs its tests. */
-  async asItIs(): Promise<TestRun> {
+  /** Builds the core as it is and runs the tests of a room. */
+  async asItIs(room: Room): Promise<TestRun> {
     await this.#build();
-    return await this.#test();
+    return await this.#test(room);
   }
 
   /** Tries one mutant, and takes it out again. */
@@ -99,12 +117,15 @@ class Copy {
     const harmless = readFileSync(module, "utf8");
     writeFileSync(file, mutated(source, mutant));
     try {
-      await this.#build();
-      if (readFileSync(module, "utf8") === harmless) return ["error", "the module is the same with it and without"];
+      const room = roomOf(mutant);
+      if (room === CORE) await this.#build();
+      if (room === CORE && readFileSync(module, "utf8") === harmless) {
+        return ["error", "the module is the same with it and without"];
+      }
       const races = mutant.races === true;
-      let run = await this.#test(races ? OF_THREADS : undefined);
+      let run = await this.#test(room, races ? OF_THREADS : undefined);
       for (let runs = 1; races && runs < RACE_RUNS_MAX && run.ended === "passed"; runs++) {
-        run = await this.#test(OF_THREADS);
+        run = await this.#test(room, OF_THREADS);
       }
       if (run.ended === "failed") return ["caught", run.by];
       if (run.ended === "passed") return ["survived", "no test fails"];
@@ -121,11 +142,15 @@ class Copy {
     if (code !== 0) throw new Error(`it cannot be built: ${/^ERROR.*$/m.exec(output)?.[0] ?? output.trim()}`);
   }
 
-  async #test(which = /_test\.ts$/): Promise<TestRun> {
-    const files = readdirSync(join(this.#folder, "tests/core"))
-      .filter((file) => which.test(file) && !NOT_COUNTED.test(file))
+  async #test({ tests, notCounted, order }: Room, which = /_test\.ts$/): Promise<TestRun> {
+    const placeOf = (file: string) => {
+      const index = order.findIndex((pattern) => pattern.test(file));
+      return index < 0 ? order.length : index;
+    };
+    const files = readdirSync(join(this.#folder, tests))
+      .filter((file) => which.test(file) && !notCounted.test(file))
       .sort((a, b) => placeOf(a) - placeOf(b) || a.localeCompare(b))
-      .map((file) => `tests/core/${file}`);
+      .map((file) => `${tests}/${file}`);
     const { code, output } = await this.#deno(["test", "-A", "--no-check", "--fail-fast", "--reporter=tap", ...files]);
     if (code === undefined) return { ended: "hung" };
     const failure = firstFailure(output);
@@ -160,15 +185,15 @@ class Copy {
   }
 }
 
-function placeOf(file: string): number {
-  return ORDER.findIndex((pattern) => pattern.test(file));
+function roomOf({ file }: Mutant): Room {
+  return file.startsWith("core/") ? CORE : JOURNAL;
 }
 
 /** The first test that failed in a report of the kind "tap", as `file: title`. */
 function firstFailure(report: string): string | undefined {
   let file = "";
   for (const line of report.split("\n")) {
-    if (line.startsWith("# ")) file = line.slice(2).replace("./tests/core/", "");
+    if (line.startsWith("# ")) file = basename(line.slice(2));
     const [, title] = /^not ok \d+ - (.*)/.exec(line) ?? [];
     if (title !== undefined) return `${file}: ${title}`;
   }
@@ -182,14 +207,17 @@ function messageOf(error: unknown): string {
 async function main(args: readonly string[]): Promise<boolean> {
   const words = args.filter((arg) => !arg.startsWith("--"));
   const asJson = args.includes("--json");
-  const chosen = CORE_MUTANTS.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
+  const chosen = [...CORE_MUTANTS, ...JOURNAL_MUTANTS].filter(({ name }) =>
+    words.length === 0 || words.some((word) => name.includes(word))
+  );
   if (chosen.length === 0) {
     throw new Error(`No mutant has ${words.map((word) => `"${word}"`).join(" or ")} in its name`);
   }
 
   using first = new Copy();
-  const unharmed = await first.asItIs();
-  if (unharmed.ended !== "passed") {
+  for (const room of new Set(chosen.map(roomOf))) {
+    const unharmed = await first.asItIs(room);
+    if (unharmed.ended === "passed") continue;
     throw new Error(
       `The tests do not pass without a mutant: ${unharmed.ended === "failed" ? unharmed.by : "they hang"}`,
     );
