@@ -9,6 +9,8 @@ import { benchBreakerFootprint } from "./breaker_footprint_bench.ts";
 import { benchBreakerWindows } from "./breaker_windows_bench.ts";
 import { benchEventLoop } from "./event_loop_bench.ts";
 import { benchGateway } from "./gateway_bench.ts";
+import { benchIntake } from "./intake_bench.ts";
+import { benchJournal } from "./journal_bench.ts";
 import { benchRun } from "./run_bench.ts";
 
 /** Each prints its answer and says whether its bars are met. */
@@ -20,6 +22,8 @@ const BENCHES: Readonly<Record<string, () => Promise<boolean>>> = {
   run: benchRun,
   event_loop: benchEventLoop,
   gateway: benchGateway,
+  intake: benchIntake,
+  journal: benchJournal,
 };
 
 console.log(

@@ -3,6 +3,7 @@
 import { TextLineStream } from "./lines.ts";
 
 export interface Child extends AsyncDisposable {
+  readonly pid: number;
   readonly stdout: AsyncIterable<string>;
   readonly stderr: AsyncIterable<string>;
   /** Ends its standard input: the polite request to finish. */
@@ -32,6 +33,7 @@ export function startChild(module: URL, args: readonly string[], settings: Reado
     stderr: "piped",
   }).spawn();
   return {
+    pid: process.pid,
     stdout: lines(process.stdout),
     stderr: lines(process.stderr),
     closeInput: () => process.stdin.close(),

@@ -1,9 +1,9 @@
 /**
  * The baseline: as little as a gateway can do and still be one. It takes a request, counts its spans, checksums it,
- * appends it to a file that is synced every 100 ms, and forwards it. No limits, no retry, no breaker, no account, and
- * what the sink refuses is gone: what Breakwater does beyond this is what the ratio prices.
+ * appends it to a file that is synced every 100 ms, and forwards it, if there is a sink. No limits, no retry, no
+ * breaker, no account, and what the sink refuses is gone: what Breakwater does beyond this is what the ratio prices.
  *
- * `deno run bare_gateway.ts SINK_URL FILE` prints its own URL as its first line.
+ * `deno run bare_gateway.ts FILE [SINK_URL]` prints its own URL as its first line.
  */
 
 import { closeSync, fdatasync, ftruncateSync, openSync, writeSync } from "node:fs";
@@ -13,7 +13,7 @@ const SYNC_INTERVAL_MS = 100;
 const FILE_BYTES_MAX = 128 * 1024 * 1024;
 const HEADER_BYTES = 16;
 
-const [sinkUrl = "", path = ""] = Deno.args;
+const [path = "", sinkUrl] = Deno.args;
 const file = openSync(path, "w");
 const header = new Uint8Array(HEADER_BYTES);
 const headerView = new DataView(header.buffer);
@@ -32,9 +32,7 @@ const server = Deno.serve({
 }, async (request) => {
   const body = new Uint8Array(await request.arrayBuffer());
   append(body, spanCount(body));
-  fetch(`${sinkUrl}/v1/traces`, { method: "POST", body, headers: { "content-type": "application/x-protobuf" } })
-    .then((response) => response.arrayBuffer())
-    .catch(() => {});
+  if (sinkUrl !== undefined) forward(body);
   return new Response(null, { headers: { "content-type": "application/x-protobuf" } });
 });
 Deno.addSignalListener("SIGTERM", async () => {
@@ -42,6 +40,12 @@ Deno.addSignalListener("SIGTERM", async () => {
   closeSync(file);
   Deno.exit(0);
 });
+
+function forward(body: Uint8Array<ArrayBuffer>): void {
+  fetch(`${sinkUrl}/v1/traces`, { method: "POST", body, headers: { "content-type": "application/x-protobuf" } })
+    .then((response) => response.arrayBuffer())
+    .catch(() => {});
+}
 
 function append(body: Uint8Array, count: number): void {
   if (offset > FILE_BYTES_MAX) {

@@ -1,0 +1,38 @@
+import { SpanKind, SpanStatusCode } from "@opentelemetry/api";
+import { ProtobufTraceSerializer } from "@opentelemetry/otlp-transformer";
+import { resourceFromAttributes } from "@opentelemetry/resources";
+import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from "@opentelemetry/sdk-trace-base";
+
+/** Spans of one request: the SDK's batch. */
+export const REQUEST_SPAN_COUNT = 512;
+
+/** A typical request: 512 spans of one service, each with eight attributes and an event. */
+export function requestBody(): Uint8Array<ArrayBuffer> {
+  const exporter = new InMemorySpanExporter();
+  const provider = new BasicTracerProvider({
+    resource: resourceFromAttributes({ "service.name": "checkout", "service.version": "1.4.2", "host.name": "web-3" }),
+    spanProcessors: [new SimpleSpanProcessor(exporter)],
+  });
+  const tracer = provider.getTracer("bench", "1.0.0");
+  for (let index = 0; index < REQUEST_SPAN_COUNT; index++) {
+    const span = tracer.startSpan("GET /orders/:id", {
+      kind: SpanKind.SERVER,
+      attributes: {
+        "http.request.method": "GET",
+        "http.response.status_code": 200,
+        "network.protocol.version": "1.1",
+        "server.address": "orders.internal.example",
+        "server.port": 8443,
+        "url.path": `/orders/${index}`,
+        "user.authenticated": true,
+        "app.retry.count": index % 3,
+      },
+    });
+    span.addEvent("cache.miss", { "cache.key": `order:${index}` });
+    span.setStatus({ code: SpanStatusCode.OK });
+    span.end();
+  }
+  const body = ProtobufTraceSerializer.serializeRequest(exporter.getFinishedSpans());
+  if (body === undefined) throw new Error("The stock serializer gave no request");
+  return new Uint8Array(body);
+}
