@@ -37,12 +37,19 @@ export class ReadDeadlines {
 
   async #watch(): Promise<void> {
     this.#watching = true;
-    for (const [read, deadlineMs] of this.#open) {
+    // Not by an iterator that outlives a wait: it would hold on to every table that the map has outgrown meanwhile.
+    for (let first = this.#first(); first !== undefined; first = this.#first()) {
+      const [read, deadlineMs] = first;
       while (this.#open.has(read) && this.#clock.nowMs() < deadlineMs) {
         await this.#sleep(deadlineMs - this.#clock.nowMs());
       }
       if (this.#open.delete(read)) read.expire();
     }
     this.#watching = false;
+  }
+
+  #first(): readonly [Expiring, number] | undefined {
+    const [first] = this.#open;
+    return first;
   }
 }

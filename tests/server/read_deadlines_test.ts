@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { ReadDeadlines } from "../../server/read_deadlines.ts";
 import { FakeClock } from "../fakes/clock.ts";
 
@@ -35,3 +38,34 @@ Deno.test("any number of reads need one timer", async () => {
   await clock.advance(1000);
   assert.equal(clock.sleeperCount, 0);
 });
+
+Deno.test("a read that is over is not held on to, however long an older one still has", async () => {
+  const clock = new FakeClock();
+  const deadlines = new ReadDeadlines(1000, clock, clock.sleep);
+  const open = { expire: () => {} };
+  deadlines.begin(open);
+  await clock.advance(1);
+  const over = readsThatEnd(deadlines);
+  // What an iterator holds on to are the tables of a map that has grown or shrunk under it.
+  setFlagsFromString("--expose-gc");
+  const gc = runInNewContext("gc") as () => void;
+  for (let turn = 0; turn < 3; turn++) {
+    await setImmediate();
+    gc();
+  }
+  assert.equal(over.filter((read) => read.deref() !== undefined).length, 0);
+  deadlines.end(open);
+  await clock.advance(1000);
+});
+
+/** So many that a map makes room for them many times, eight of them at a time. */
+function readsThatEnd(deadlines: ReadDeadlines): readonly WeakRef<object>[] {
+  const inTime: { expire(): void }[] = [];
+  return Array.from({ length: 1000 }, () => {
+    const read = { expire: () => {} };
+    deadlines.begin(read);
+    inTime.push(read);
+    if (inTime.length === 8) { for (const ended of inTime.splice(0)) deadlines.end(ended); }
+    return new WeakRef(read);
+  });
+}
