@@ -5,8 +5,8 @@ const OTHERS_WRITE = 0o002;
 const NOT_OWNER = 0o077;
 
 /**
- * Makes the folder of a journal or of the quarantine, or looks at the one that is there: it has to be a folder of our own that nobody else
- * may enter, and none that others could put another one in place of.
+ * Makes the folder of a journal or of the quarantine, or looks at the one that is there: it has to be a folder of our
+ * own that nobody else may enter, and none that others could put another one in place of.
  *
  * @throws {Error} When it is not, in words for whoever set it.
  */

@@ -1,7 +1,7 @@
 import { crc32 } from "node:zlib";
 import type { Signal } from "../signal.ts";
 import type { Disk, DiskFile } from "./disk.ts";
-import { openFolder, parentOf } from "./journal_folder.ts";
+import { makeFolder, openFolder, syncName } from "./journal_folder.ts";
 import {
   decodeDescription,
   DESCRIPTION_BYTES_MAX,
@@ -39,9 +39,15 @@ export class QuarantineFiles {
     this.#folder = folder;
   }
 
-  /** @throws {Error} When the folder is not ours alone, or cannot be made. */
+  /**
+   * Makes the folder, or sees to it that what a process before this one made is durable.
+   *
+   * @throws {Error} When the folder is not ours alone, or cannot be made.
+   */
   async open(): Promise<void> {
     await openFolder(this.#disk, this.#folder, "quarantine");
+    await syncName(this.#disk, this.#folder);
+    await this.#disk.syncFolder(this.#folder).catch(() => {}); // The names of the folders in it.
   }
 
   /**
@@ -69,7 +75,8 @@ export class QuarantineFiles {
 
   /** Writes both files, first the bytes. When it resolves they are durable. */
   async write(record: QuarantinedRecord, payload: Uint8Array): Promise<void> {
-    const folder = await this.#makeFolder(record.signal);
+    const folder = this.#folderOf(record.signal);
+    await makeFolder(this.#disk, folder);
     await this.#create(this.#payloadPath(record), payload);
     await this.#disk.syncFolder(folder);
     await this.#create(this.#descriptionPath(record), encodeDescription(record));
@@ -118,15 +125,6 @@ export class QuarantineFiles {
     if (typeof read === "string") return { id, signal, bytes, record: undefined, damage: read };
     const damage = typeof payloadBytes === "string" ? payloadBytes : lengthDamage(payloadBytes, read);
     return { id, signal, bytes, record: read, damage };
-  }
-
-  async #makeFolder(signal: Signal): Promise<string> {
-    const folder = this.#folderOf(signal);
-    if (await this.#disk.stat(folder) !== undefined) return folder;
-    await this.#disk.makeFolder(folder);
-    await this.#disk.syncFolder(this.#folder);
-    await this.#disk.syncFolder(parentOf(this.#folder));
-    return folder;
   }
 
   async #create(path: string, bytes: Uint8Array): Promise<void> {
