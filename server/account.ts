@@ -90,16 +90,7 @@ export class Account implements Receipts {
 
   /** The account as lines for people: one for each signal, one for each signal at each destination. */
   equations(): readonly string[] {
-    const { signals } = this.balance();
-    const rows = signals.flatMap((signal) => [
-      { name: signal.signal as string, equation: receiptEquation(signal) },
-      ...signal.destinations.map((destination) => ({
-        name: `${signal.signal} -> ${destination.destination}`,
-        equation: deliveryEquation(signal.accepted, destination),
-      })),
-    ]);
-    const nameWidth = Math.max(...rows.map(({ name }) => name.length));
-    return rows.map(({ name, equation }) => `${name.padEnd(nameWidth)}   ${equation}`);
+    return equationsOf(this.balance());
   }
 
   #signalBalance(signal: Signal): SignalBalance {
@@ -117,6 +108,19 @@ export class Account implements Receipts {
       destinations: destinations.length > 0 ? destinations : [keptForNobody(accepted)],
     };
   }
+}
+
+/** An account as lines for people: one for each signal, one for each signal at each destination. */
+export function equationsOf({ signals }: Balance): readonly string[] {
+  const rows = signals.flatMap((signal) => [
+    { name: signal.signal as string, equation: receiptEquation(signal) },
+    ...signal.destinations.map((destination) => ({
+      name: `${signal.signal} -> ${destination.destination}`,
+      equation: deliveryEquation(signal.accepted, destination),
+    })),
+  ]);
+  const nameWidth = Math.max(...rows.map(({ name }) => name.length));
+  return rows.map(({ name, equation }) => `${name.padEnd(nameWidth)}   ${equation}`);
 }
 
 function destinationBalance(cursor: Cursor, { acceptedItems, isDurable }: Journal): DestinationBalance {

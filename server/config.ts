@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
-import { isAbsolute, join } from "node:path";
 import type { Environment } from "../exporters/env.ts";
 import type { FsyncPolicy } from "../exporters/journal/writer.ts";
 import { type AddressRange, isLoopbackHost } from "./address.ts";
+import { defaultDataDir } from "./data_folder.ts";
 import { nearestName } from "./nearest_name.ts";
 import { leadsTo, targetOf } from "./own_listener.ts";
 import { Secret } from "./secret.ts";
@@ -182,13 +182,7 @@ const NO_DATA_DIR =
 function dataDirFrom(texts: SettingTexts, environment: Environment): string | "off" | undefined {
   const set = texts.value("name", "BREAKWATER_DATA_DIR");
   if (set !== undefined) return set.toLowerCase() === "off" ? "off" : set;
-  const { STATE_DIRECTORY = "", XDG_STATE_HOME = "", HOME = "" } = environment;
-  // A service of systemd may have several, with colons between; only the first is said to be for this.
-  const [ofService = ""] = STATE_DIRECTORY.trim().split(":");
-  if (ofService !== "") return ofService;
-  // By the specification of XDG a path that is not absolute counts as none.
-  if (isAbsolute(XDG_STATE_HOME)) return join(XDG_STATE_HOME, "breakwater");
-  return isAbsolute(HOME) ? join(HOME, ".local/state/breakwater") : undefined;
+  return defaultDataDir(environment);
 }
 
 function configFrom(

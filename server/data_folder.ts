@@ -1,4 +1,5 @@
 import { mkdirSync, readFileSync, realpathSync, type Stats, statSync, writeFileSync } from "node:fs";
+import { isAbsolute, join } from "node:path";
 import process from "node:process";
 import { nodeDisk } from "../exporters/journal/disk.ts";
 import { tryLockFile } from "./platform.ts";
@@ -20,6 +21,17 @@ const FOLDER_MODE = 0o700;
 const OTHERS_WRITE = 0o022;
 /** More than a process number and a time has. */
 const HOLDER_LENGTH_MAX = 100;
+
+/** Where data is kept that nobody has named a folder for; undefined when nothing says where. */
+export function defaultDataDir(environment: Readonly<Record<string, string | undefined>>): string | undefined {
+  const { STATE_DIRECTORY = "", XDG_STATE_HOME = "", HOME = "" } = environment;
+  // A service of systemd may have several, with colons between; only the first is said to be for this.
+  const [ofService = ""] = STATE_DIRECTORY.trim().split(":");
+  if (ofService !== "") return ofService;
+  // By the specification of XDG a path that is not absolute counts as none.
+  if (isAbsolute(XDG_STATE_HOME)) return join(XDG_STATE_HOME, "breakwater");
+  return isAbsolute(HOME) ? join(HOME, ".local/state/breakwater") : undefined;
+}
 
 /**
  * Makes the folder, or looks at the one that is there, and locks it. It has to be ours, and nobody else's to write:
@@ -70,7 +82,7 @@ function lock(path: string, wallMs: number): DataFolderOpening {
 }
 
 /** For people: the lock is the file's, not the text's. */
-function sayWhoHolds(lockPath: string, wallMs: number): void {
+export function sayWhoHolds(lockPath: string, wallMs: number): void {
   try {
     writeFileSync(lockPath, `pid ${process.pid}, started ${new Date(wallMs).toISOString()}\n`);
   } catch {

@@ -117,18 +117,28 @@ export function ownAddresses(): readonly string[] {
 
 /** Writes a line to standard output. */
 export function printLine(line: string): void {
-  write(Deno.stdout, line);
+  write(Deno.stdout, `${line}\n`);
 }
 
 /** Writes a line to standard error. */
 export function logLine(line: string): void {
-  write(Deno.stderr, line);
+  write(Deno.stderr, `${line}\n`);
 }
 
-/** Whole lines, at once. A reader that has gone away is no reason to stop serving. */
-function write(stream: { writeSync(bytes: Uint8Array): number }, line: string): void {
+/** Writes to standard output. */
+export function writeOut(content: string | Uint8Array): void {
+  write(Deno.stdout, content);
+}
+
+/** Writes to standard error. */
+export function writeError(content: string): void {
+  write(Deno.stderr, content);
+}
+
+/** All of it, at once. A reader that has gone away is no reason to stop serving. */
+function write(stream: { writeSync(bytes: Uint8Array): number }, content: string | Uint8Array): void {
   try {
-    let bytes = new TextEncoder().encode(`${line}\n`);
+    let bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
     while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
   } catch (error) {
     if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
