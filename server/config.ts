@@ -9,7 +9,7 @@ import { Secret } from "./secret.ts";
 import type { Listen, Rate } from "./setting_kinds.ts";
 import { SettingTexts } from "./setting_texts.ts";
 import { namesOf, type SettingName, SETTINGS } from "./settings.ts";
-import { readUpstream, type Upstream } from "./upstream.ts";
+import { type DestinationPlan, readUpstream, shownUrls, UPSTREAM_NAME } from "./upstream.ts";
 
 /** Everything the server can be told, checked and complete. Made by {@linkcode readConfig}. */
 export interface Config {
@@ -17,9 +17,9 @@ export interface Config {
   readonly otlpHttpListen: Listen;
   /** Where health and metrics are served. */
   readonly adminListen: Listen;
-  /** Where telemetry is forwarded to; absent when everything stays here. */
-  readonly upstream: Upstream | undefined;
-  /** How the circuits of the upstream behave. */
+  /** Where telemetry is forwarded to; none when everything stays here. Each has a name of its own. */
+  readonly destinations: readonly DestinationPlan[];
+  /** How the circuits of the destinations behave. */
   readonly breaker: BreakerConfig;
   /** The folder of the queue; `off` keeps it in memory. */
   readonly dataDir: string | "off";
@@ -115,7 +115,8 @@ export function readConfig(environment: Environment, readText: (path: string) =>
   texts.readAll();
   const { upstream, mistakes: upstreamMistakes, noEffect, attemptMsMax } = readUpstream(texts);
   const dataDir = dataDirFrom(texts, environment);
-  const config = configFrom(texts, dataDir ?? "off", upstream, attemptMsMax);
+  const destinations = upstream === undefined ? [] : [{ name: UPSTREAM_NAME, ...upstream }];
+  const config = configFrom(texts, dataDir ?? "off", destinations, attemptMsMax);
   const mistakes = [
     ...texts.mistakes,
     ...(dataDir === undefined ? [NO_DATA_DIR] : []),
@@ -132,28 +133,32 @@ export function readConfig(environment: Environment, readText: (path: string) =>
 }
 
 /**
- * The sentence that says why the upstream cannot be `listener`, for each signal that leads there.
+ * The sentences that say why telemetry cannot be forwarded to `listener`, for each origin that leads there.
  *
  * @param ownAddresses The addresses of this machine's interfaces, where they are known.
- * @param addressesOf The addresses that a name of the upstream stands for, where they are known.
+ * @param addressesOf The addresses that the name of a destination's host stands for, where they are known.
  */
 export function leadsBack(
-  upstream: Upstream | undefined,
+  destinations: readonly DestinationPlan[],
   listener: { readonly name: string; readonly listen: Listen },
   ownAddresses: readonly string[] = [],
   addressesOf: (host: string) => readonly string[] = () => [],
 ): readonly string[] {
   const { name, listen } = listener;
-  if (upstream === undefined || listen === "off") return [];
-  const origins = upstream.signals.map((signal) => new URL(upstream.shownEndpoints[signal]!).origin);
-  return [...new Set(origins)]
-    .filter((origin) => {
-      const { host, port } = targetOf(new URL(origin));
-      return [host, ...addressesOf(host)].some((address) => leadsTo({ host: address, port }, listen, ownAddresses));
-    })
-    .map((origin) =>
-      `OTEL_EXPORTER_OTLP_ENDPOINT must not lead back here: ${origin} is ${name}, ${shownListen(listen)}`
+  if (listen === "off") return [];
+  const leadsThere = (origin: string): boolean => {
+    const { host, port } = targetOf(new URL(origin));
+    return [host, ...addressesOf(host)].some((address) => leadsTo({ host: address, port }, listen, ownAddresses));
+  };
+  return destinations.flatMap((destination) => {
+    const origins = new Set(shownUrls(destination).map(({ origin }) => origin));
+    const subject = destination.name === UPSTREAM_NAME
+      ? "OTEL_EXPORTER_OTLP_ENDPOINT"
+      : `destination "${destination.name}"`;
+    return [...origins].filter(leadsThere).map((origin) =>
+      `${subject} must not lead back here: ${origin} is ${name}, ${shownListen(listen)}`
     );
+  });
 }
 
 /** A listener's address as it is written in a setting or a URL. */
@@ -188,7 +193,7 @@ function dataDirFrom(texts: SettingTexts, environment: Environment): string | "o
 function configFrom(
   texts: SettingTexts,
   dataDir: string | "off",
-  upstream: Upstream | undefined,
+  destinations: readonly DestinationPlan[],
   attemptMsMax: number,
 ): Config {
   // Numbers, flags and listeners have defaults in the table, so they are always there.
@@ -200,7 +205,7 @@ function configFrom(
   return {
     otlpHttpListen: texts.value("listen", "BREAKWATER_OTLP_HTTP_LISTEN")!,
     adminListen: texts.value("listen", "BREAKWATER_ADMIN_LISTEN")!,
-    upstream,
+    destinations,
     breaker: {
       failureThreshold: integer("BREAKWATER_FAILURE_THRESHOLD"),
       successThreshold: integer("BREAKWATER_SUCCESS_THRESHOLD"),
@@ -270,10 +275,10 @@ function openDoors({ otlpHttpListen, ingestToken, adminListen, adminToken }: Con
     );
 }
 
-function ownListeners({ upstream, otlpHttpListen, adminListen }: Config): readonly string[] {
+function ownListeners({ destinations, otlpHttpListen, adminListen }: Config): readonly string[] {
   return [
-    ...leadsBack(upstream, { name: "BREAKWATER_OTLP_HTTP_LISTEN", listen: otlpHttpListen }),
-    ...leadsBack(upstream, { name: "BREAKWATER_ADMIN_LISTEN", listen: adminListen }),
+    ...leadsBack(destinations, { name: "BREAKWATER_OTLP_HTTP_LISTEN", listen: otlpHttpListen }),
+    ...leadsBack(destinations, { name: "BREAKWATER_ADMIN_LISTEN", listen: adminListen }),
   ];
 }
 
@@ -308,8 +313,7 @@ function doubts(config: Config): readonly string[] {
     if (bytesMax >= config.bodyBytesMax) continue;
     found.push(`BREAKWATER_${limit} is below BREAKWATER_BODY_BYTES_MAX: the largest requests can never be accepted`);
   }
-  const endpoints = Object.values(config.upstream?.shownEndpoints ?? {});
-  if (endpoints.some((endpoint) => new URL(endpoint).port === "4317")) {
+  if (config.destinations.flatMap(shownUrls).some(({ port }) => port === "4317")) {
     found.push("The upstream's port is 4317, which is usually OTLP/gRPC; OTLP/HTTP is usually on 4318");
   }
   return found;

@@ -1,7 +1,7 @@
 import { CircuitBreaker } from "../core/breaker.ts";
 import type { Clock } from "../core/clock.ts";
 import type { ExportObserver } from "../exporters/export_observer.ts";
-import type { Journal } from "../exporters/journal/journal.ts";
+import type { Journal, OnFull } from "../exporters/journal/journal.ts";
 import type { QuarantineStore } from "../exporters/journal/quarantine.ts";
 import type { Signal } from "../exporters/signal.ts";
 import type { Sleep } from "../exporters/sleep.ts";
@@ -13,11 +13,12 @@ import type { LaneStatus } from "./health.ts";
 import { Lane, laneName } from "./lane.ts";
 import type { Log } from "./log.ts";
 import { PlainFetch } from "./plain_fetch.ts";
-import type { Upstream } from "./upstream.ts";
+import { StartError } from "./start_error.ts";
+import type { DestinationPlan } from "./upstream.ts";
 
 /** What forwarding is made of. */
 export interface ForwardingParts {
-  readonly config: Config;
+  readonly config: Pick<Config, "destinations" | "breaker">;
   readonly journals: Readonly<Record<Signal, Journal>>;
   /** Where records go that a destination refuses for good; undefined for nowhere. */
   readonly quarantine: QuarantineStore | undefined;
@@ -28,27 +29,34 @@ export interface ForwardingParts {
   readonly sleep: Sleep;
 }
 
-/** The name of the destination while there is only one. */
-const ONLY_DESTINATION = "upstream";
-
 /**
- * The lanes to the upstream: one for each signal that has an endpoint. Signals whose endpoints are on one host are one
- * destination; a host that asks for a pause speaks for its own signals, not for those that go elsewhere.
+ * The lanes: one for each signal of each destination, with a cursor, a circuit and counters of its own. Those of a
+ * destination whose endpoints are on one host share its pauses and its retry budget; a host that asks for a pause speaks
+ * for its own signals, not for those that go elsewhere.
+ *
+ * ```
+ *   journal of traces ──┬──► traces -> upstream   "reject": full, it makes senders come back
+ *                       └──► traces -> second     "drop_oldest": full, it lets go of its oldest
+ * ```
  */
 export class Forwarding {
   readonly #lanes: readonly Lane[];
   readonly #destinations: readonly Destination[];
   readonly #plain = new PlainFetch();
 
-  /** @param parts From which journals, by whose settings. */
+  /**
+   * @param parts From which journals, by whose settings.
+   * @throws {StartError} When two destinations have one name, or one has none.
+   */
   constructor(parts: ForwardingParts) {
-    const { upstream } = parts.config;
-    const groups = upstream === undefined ? [] : byHost(upstream);
-    const berths = groups.map(({ host, signals }) => {
-      const name = groups.length === 1 ? ONLY_DESTINATION : host;
-      const destination = destinationFor(name, upstream!, parts, this.#plain);
-      return { destination, lanes: signals.map((signal) => laneFor(signal, destination, upstream!, parts)) };
-    });
+    const { destinations: plans } = parts.config;
+    mustHaveNames(plans);
+    const berths = plans.flatMap((plan) =>
+      byHost(plan).map((signals) => {
+        const destination = destinationFor(plan, parts, this.#plain);
+        return { destination, lanes: signals.map((signal) => laneFor(signal, destination, plan, parts)) };
+      })
+    );
     this.#destinations = berths.map(({ destination }) => destination);
     this.#lanes = berths.flatMap(({ lanes }) => lanes);
   }
@@ -58,7 +66,7 @@ export class Forwarding {
     for (const lane of this.#lanes) lane.start();
   }
 
-  /** How each lane stands; none without an upstream. */
+  /** How each lane stands; none without a destination. */
   statuses(): readonly LaneStatus[] {
     return this.#lanes.map((lane) => lane.status());
   }
@@ -71,43 +79,45 @@ export class Forwarding {
   }
 }
 
-function byHost(upstream: Upstream): readonly { readonly host: string; readonly signals: readonly Signal[] }[] {
-  const hosts = new Map<string, Signal[]>();
-  for (const signal of upstream.signals) {
-    const { host } = new URL(upstream.shownEndpoints[signal]!);
-    hosts.set(host, [...(hosts.get(host) ?? []), signal]);
-  }
-  return Array.from(hosts, ([host, signals]) => ({ host, signals }));
+/** Two of one name would share a place in the journal, and each would have a part of what is meant for both. */
+function mustHaveNames(plans: readonly DestinationPlan[]): void {
+  const names = plans.map(({ name }) => name);
+  const wrong = names.filter((name, index) => name === "" || names.indexOf(name) !== index);
+  if (wrong.length === 0) return;
+  throw new StartError(
+    [...new Set(wrong)].map((name) => `destinations must each have a name of their own, received "${name}"`),
+  );
 }
 
-function destinationFor(
-  name: string,
-  upstream: Upstream,
-  { config, clock }: ForwardingParts,
-  plain: PlainFetch,
-): Destination {
+function byHost({ signals, shownEndpoints }: DestinationPlan): readonly (readonly Signal[])[] {
+  const hosts = Map.groupBy(signals, (signal) => new URL(shownEndpoints[signal]!).host);
+  return [...hosts.values()];
+}
+
+function destinationFor(plan: DestinationPlan, { config, clock }: ForwardingParts, plain: PlainFetch): Destination {
   const transport = new HttpTransport({
-    endpoints: upstream.endpoints.reveal(),
-    headers: upstream.headers.reveal(),
-    compression: upstream.compression,
-    timeoutMs: upstream.timeoutMs,
+    endpoints: plan.endpoints.reveal(),
+    headers: plan.headers.reveal(),
+    compression: plan.compression,
+    timeoutMs: plan.timeoutMs,
     // Only the runtime's own `fetch` finds its way through a proxy.
-    fetch: upstream.proxied ? undefined : plain.fetch,
+    fetch: plan.proxied ? undefined : plain.fetch,
     clock,
   });
   const retryBudget = new RetryBudget(clock);
-  return new Destination({ name, transport, retryBudget, throttleMaxMs: config.breaker.throttleMaxMs, clock });
+  const { throttleMaxMs } = config.breaker;
+  return new Destination({ name: plan.name, transport, retryBudget, throttleMaxMs, clock });
 }
 
-function laneFor(signal: Signal, destination: Destination, upstream: Upstream, parts: ForwardingParts): Lane {
+function laneFor(signal: Signal, destination: Destination, plan: DestinationPlan, parts: ForwardingParts): Lane {
   const { config, journals, quarantine, hopId, observer, log, clock, sleep } = parts;
   const name = laneName(signal, destination.name);
   return new Lane({
     signal,
     destination,
-    cursor: journals[signal].cursor(destination.name, "reject"),
+    cursor: journals[signal].cursor(destination.name, onFullOf(signal, plan, config)),
     breaker: new CircuitBreaker({ ...config.breaker, name, clock }),
-    attemptTimeoutMs: upstream.timeoutMs[signal],
+    attemptTimeoutMs: plan.timeoutMs[signal],
     isDurable: journals[signal].isDurable,
     quarantine,
     hopId,
@@ -116,4 +126,10 @@ function laneFor(signal: Signal, destination: Destination, upstream: Upstream, p
     clock,
     sleep,
   });
+}
+
+/** Each signal has one destination that speaks for all when there is no room: somebody must tell the sender. */
+function onFullOf(signal: Signal, plan: DestinationPlan, { destinations }: Pick<Config, "destinations">): OnFull {
+  const first = destinations.find(({ signals }) => signals.includes(signal));
+  return plan.onFull ?? (plan === first ? "reject" : "drop_oldest");
 }

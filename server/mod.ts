@@ -35,4 +35,4 @@ export type { Disk, DiskFile, DiskStat } from "../exporters/journal/disk.ts";
 export type { FsyncPolicy } from "../exporters/journal/writer.ts";
 export { Secret } from "./secret.ts";
 export type { Listen, ListenAddress, Rate } from "./setting_kinds.ts";
-export type { Upstream } from "./upstream.ts";
+export type { DestinationPlan, Upstream } from "./upstream.ts";

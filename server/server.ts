@@ -21,6 +21,7 @@ import { RateLimit } from "./rate_limit.ts";
 import { OtlpHttpReceiver } from "./receive_http.ts";
 import type { Listen, ListenAddress } from "./setting_kinds.ts";
 import { StartError } from "./start_error.ts";
+import { shownUrls } from "./upstream.ts";
 
 /** What a server is started with besides its configuration. */
 export interface ServerOptions {
@@ -174,7 +175,7 @@ async function startOver(journals: Journals, config: Config, parts: StartedParts
         };
       },
     },
-  ], (name, listen) => leadsBack(config.upstream, { name, listen }, ownAddresses, (host) => known.get(host) ?? []));
+  ], (name, listen) => leadsBack(config.destinations, { name, listen }, ownAddresses, (host) => known.get(host) ?? []));
   forwarding.start();
   state.started = true;
   sayWhereTo(config, log);
@@ -236,9 +237,8 @@ const systemLookup: Lookup = async (host) => {
 };
 
 /** The hosts that telemetry is forwarded to. */
-function hostsOf({ upstream }: Config): readonly string[] {
-  if (upstream === undefined) return [];
-  return upstream.signals.map((signal) => targetOf(new URL(upstream.shownEndpoints[signal]!)).host);
+function hostsOf({ destinations }: Config): readonly string[] {
+  return destinations.flatMap(shownUrls).map((url) => targetOf(url).host);
 }
 
 /** The address that admin was told to listen on is a name for it too, unless it stands for every address. */
@@ -248,14 +248,15 @@ function adminHosts({ adminHosts, adminListen }: Config): readonly string[] {
   return address !== undefined && isUnspecified(address) ? adminHosts : [...adminHosts, adminListen.host];
 }
 
-function sayWhereTo({ upstream }: Config, log: Log): void {
-  for (const signal of SIGNALS) {
-    const endpoint = upstream?.shownEndpoints[signal];
-    if (endpoint !== undefined) log("info", `${signal} are forwarded to ${endpoint}`);
-    else if (upstream !== undefined) log("warning", `${signal} have no upstream: they are accepted and dropped`);
-  }
-  if (upstream === undefined) {
+function sayWhereTo({ destinations }: Config, log: Log): void {
+  if (destinations.length === 0) {
     log("warning", "No upstream is set (OTEL_EXPORTER_OTLP_ENDPOINT): what is received is accepted and dropped");
+    return;
+  }
+  for (const signal of SIGNALS) {
+    const endpoints = destinations.flatMap(({ shownEndpoints }) => shownEndpoints[signal] ?? []);
+    if (endpoints.length > 0) log("info", `${signal} are forwarded to ${endpoints.join(" and ")}`);
+    else log("warning", `${signal} have no upstream: they are accepted and dropped`);
   }
 }
 

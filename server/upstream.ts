@@ -1,10 +1,11 @@
 import { otlpFromEnvironment } from "../exporters/env.ts";
+import type { OnFull } from "../exporters/journal/journal.ts";
 import type { Signal } from "../exporters/signal.ts";
 import { Secret } from "./secret.ts";
 import type { SettingTexts } from "./setting_texts.ts";
 import { namesOf, SETTINGS } from "./settings.ts";
 
-/** Where telemetry is forwarded to. */
+/** A backend, or several: where telemetry can be sent to. */
 export interface Upstream {
   /** The signals that have an endpoint, in the order in which they are shown. */
   readonly signals: readonly Signal[];
@@ -20,6 +21,26 @@ export interface Upstream {
   readonly timeoutMs: Readonly<Record<Signal, number>>;
   /** Whether the environment names a proxy, in the variables that the runtime's `fetch` follows. */
   readonly proxied: boolean;
+}
+
+/** One place that telemetry is forwarded to. Each has all that is received of its signals. */
+export interface DestinationPlan extends Upstream {
+  /** In metrics, logs and health, and on the disk, where what waits for it is found again by it. */
+  readonly name: string;
+  /**
+   * What happens when its queue is full.
+   *
+   * @default {"reject" at the first destination of a signal, "drop_oldest" at the others: none holds back another}
+   */
+  readonly onFull?: OnFull;
+}
+
+/** The name of the destination that `OTEL_EXPORTER_OTLP_…` stands for. */
+export const UPSTREAM_NAME = "upstream";
+
+/** Where each of its signals goes, without what must not be seen. */
+export function shownUrls({ signals, shownEndpoints }: Upstream): readonly URL[] {
+  return signals.map((signal) => new URL(shownEndpoints[signal]!));
 }
 
 /** What the environment says of the upstream. */

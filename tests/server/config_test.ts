@@ -7,7 +7,7 @@ const HOME = { HOME: "/home/me" };
 
 Deno.test("P1-13 R1 R4 an environment with nothing but a home is a complete configuration: port 4318, bodies up to 64 MiB, no upstream", () => {
   const config = configOf({});
-  assert.equal(config.upstream, undefined);
+  assert.deepEqual(config.destinations, []);
   assert.deepEqual(config.otlpHttpListen, { host: "127.0.0.1", port: 4318 });
   assert.deepEqual(config.adminListen, { host: "127.0.0.1", port: 9464 });
   assert.deepEqual(config.breaker, {
@@ -71,15 +71,15 @@ Deno.test("P1-13 the names of the predecessor are accepted and change what they 
     APP_OTEL__SAMPLE_RATE: "0.1",
     APP_OTEL__SERVICE_NAME: "taskman-api",
   });
-  assert.equal(config.upstream?.endpoints.reveal().traces, "http://collector.example:4318/v1/traces");
+  assert.equal(config.destinations[0]?.endpoints.reveal().traces, "http://collector.example:4318/v1/traces");
   assert.equal(config.breaker.failureThreshold, 5);
   assert.equal(config.sampleRate, 0.1);
   assert.equal(config.serviceName, "taskman-api");
 });
 
 Deno.test("P1-13 an empty endpoint, under either name, means that nothing is forwarded", () => {
-  assert.equal(configOf({ APP_OTEL__EXPORTER_ENDPOINT: "" }).upstream, undefined);
-  assert.equal(configOf({ OTEL_EXPORTER_OTLP_ENDPOINT: "  " }).upstream, undefined);
+  assert.deepEqual(configOf({ APP_OTEL__EXPORTER_ENDPOINT: "" }).destinations, []);
+  assert.deepEqual(configOf({ OTEL_EXPORTER_OTLP_ENDPOINT: "  " }).destinations, []);
 });
 
 const RATE = "must be a number from 0 to 1";
@@ -182,10 +182,10 @@ Deno.test("a setting and its alias that say the same are one, and a mistake when
 });
 
 Deno.test("an alias of the endpoint gives way to a single signal's own endpoint", () => {
-  const { upstream } = configOf({
+  const [upstream] = configOf({
     APP_OTEL__EXPORTER_ENDPOINT: "http://collector.example:4318",
     OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: "http://loki.example:3100/otlp/v1/logs",
-  });
+  }).destinations;
   assert.deepEqual(upstream?.endpoints.reveal(), {
     traces: "http://collector.example:4318/v1/traces",
     metrics: "http://collector.example:4318/v1/metrics",
@@ -194,13 +194,13 @@ Deno.test("an alias of the endpoint gives way to a single signal's own endpoint"
 });
 
 Deno.test("an endpoint for traces alone forwards traces alone: OpenTelemetry's default does not fill in the others", () => {
-  const { upstream } = configOf({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "http://tempo.example:4318/v1/traces" });
-  assert.deepEqual(upstream?.signals, ["traces"]);
+  const { destinations } = configOf({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "http://tempo.example:4318/v1/traces" });
+  assert.deepEqual(destinations.map(({ signals }) => signals), [["traces"]]);
 });
 
 Deno.test("a proxy in the environment is seen, because only the runtime's own fetch goes through it", () => {
   const upstreamWith = (more: Record<string, string>) =>
-    configOf({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector.example:4318", ...more }).upstream;
+    configOf({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector.example:4318", ...more }).destinations[0];
   assert.equal(upstreamWith({})?.proxied, false);
   assert.equal(upstreamWith({ HTTP_PROXY: "" })?.proxied, false);
   for (const name of ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]) {
@@ -335,7 +335,7 @@ Deno.test("a secret may come from a file, once, and the file must hold one", () 
     OTEL_EXPORTER_OTLP_LOGS_HEADERS_FILE: "/run/headers",
   };
   files["/run/headers"] = "api-key=hunter2";
-  assert.deepEqual(configOf(headers, read).upstream?.headers.reveal().logs, { "api-key": "hunter2" });
+  assert.deepEqual(configOf(headers, read).destinations[0]?.headers.reveal().logs, { "api-key": "hunter2" });
 
   const both = { BREAKWATER_ADMIN_TOKEN: "x", BREAKWATER_ADMIN_TOKEN_FILE: "/run/token" };
   assert.deepEqual(mistakesOf(both, read), [

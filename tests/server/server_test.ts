@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { get } from "node:http";
 import { startCollector } from "../../exporters/testing/collector.ts";
+import type { LaneHealth } from "../../server/health.ts";
 import { addressesOf, type Lookup } from "../../server/own_listener.ts";
 import { type RunningServer, startServer } from "../../server/server.ts";
 import { SETTINGS } from "../../server/settings.ts";
 import { StartError } from "../../server/start_error.ts";
 import { FakeClock } from "../fakes/clock.ts";
 import { sendSpans } from "../fakes/otlp_client.ts";
+import { TemporaryFolder } from "../fakes/temporary_folder.ts";
 import { configOf, health, started, until } from "../fakes/running_server.ts";
 
 Deno.test("P1-09 every series is there at 0 before any traffic, also when no upstream is set", async () => {
@@ -197,23 +199,24 @@ Deno.test("P1-08 health tells the circuit's state while the upstream is down, an
   assert.equal(await statusOf(`${server.adminUrl}/healthz`), 200);
 });
 
-Deno.test("signals whose endpoints are on other hosts are destinations of their own", async () => {
+Deno.test("signals whose endpoints are on other hosts go there, and the pause of one host is not the other's", async () => {
   await using traces = await startCollector();
   await using logs = await startCollector();
+  traces.respond(503, { headers: { "retry-after": "60" } });
   await using server = await started({
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: traces.endpoints.traces,
     OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: logs.endpoints.logs,
   });
-  const { body } = await health(server);
-  assert.deepEqual(body.destinations.map(({ name }: { name: string }) => name), [
-    new URL(traces.url).host,
-    new URL(logs.url).host,
-  ]);
   await sendSpans(server.otlpUrl!, 2);
+  await until(async () => (await health(server)).status === 503);
+  const { body } = await health(server);
+  assert.deepEqual(body.destinations.map(({ name }: { name: string }) => name), ["upstream"]);
+  const lanes: readonly LaneHealth[] = body.destinations[0].lanes;
+  assert.deepEqual(lanes.map(({ signal, throttled }) => [signal, throttled]), [["traces", true], ["logs", false]]);
   const { balanced, equations } = await server.drain();
   assert.ok(balanced, equations.join("\n"));
-  assert.equal(traces.items.traces, 2);
-  assert.equal(logs.items.traces, 0);
+  assert.match(equations.join("\n"), /^traces -> upstream .*queued 2 \(on the disk\)/m);
+  assert.equal(logs.requests.length, 0);
 });
 
 Deno.test("draining twice is draining once, and both ports are closed afterwards", async () => {
@@ -266,6 +269,15 @@ Deno.test("an upstream at one of this machine's addresses is our own listener wh
   });
   // Nothing is left open by a start that failed.
   Deno.listen({ hostname: "0.0.0.0", port }).close();
+});
+
+Deno.test("a start that fails leaves the data folder free", async () => {
+  using folder = new TemporaryFolder();
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const env = { BREAKWATER_DATA_DIR: folder.path, BREAKWATER_ADMIN_LISTEN: `127.0.0.1:${taken.addr.port}` };
+  await assert.rejects(startServer(configOf(env)), StartError);
+  await using server = await started({ BREAKWATER_DATA_DIR: folder.path });
+  assert.equal(server.dataDir, folder.path);
 });
 
 Deno.test("an upstream whose name stands for our own listener is refused, one whose name stands for nothing is not", async () => {
