@@ -1,16 +1,18 @@
 import { setImmediate } from "node:timers";
 import { type Disk, nodeDisk } from "../../exporters/journal/disk.ts";
+import { settle } from "./clock.ts";
 
 /** The real disk, for a test that moves time by hand: time must not run ahead of what the disk is doing. */
 export class AwaitedDisk {
   readonly disk: Disk = this.#awaited(nodeDisk);
   #pendingCount = 0;
 
-  /** Resolves when the disk has had nothing to do for some turns of the event loop. */
+  /** Resolves when the disk has answered all that was asked, and all that was asked because of that. */
   async atRest(): Promise<void> {
-    for (let restTurns = 0; restTurns < REST_TURNS; restTurns++) {
+    await settle();
+    while (this.#pendingCount > 0) {
       await new Promise((resolve) => setImmediate(resolve));
-      if (this.#pendingCount > 0) restTurns = -1;
+      await settle();
     }
   }
 
@@ -31,6 +33,3 @@ export class AwaitedDisk {
     });
   }
 }
-
-/** Whoever was answered asks again within a turn, if there is more to ask. */
-const REST_TURNS = 3;

@@ -29,6 +29,11 @@ export class FakeClock implements Clock {
     return this.#sleepers.length;
   }
 
+  /** How long until the first of them ends, in milliseconds; Infinity when none waits. */
+  get nextWakeInMs(): number {
+    return Math.min(...this.#sleepers.map(({ wakesAtMs }) => wakesAtMs)) - this.#nowMs;
+  }
+
   /** The sleep to give to what would otherwise use a timer. An arrow, so that it can be passed on its own. */
   readonly sleep = (ms: number, abort?: AbortSignal): Promise<void> =>
     new Promise((resolve) => {
@@ -40,6 +45,12 @@ export class FakeClock implements Clock {
         resolve();
       }, { once: true });
     });
+
+  /** Moves time at once, as for a machine that was asleep: whatever was due meanwhile wakes at the end, once. */
+  async leap(ms: number): Promise<void> {
+    this.#nowMs += ms;
+    await this.advance(0);
+  }
 
   /**
    * Lets what is ready run, then moves time, waking sleepers in the order in which they are due and running what they

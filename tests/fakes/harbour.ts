@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers";
 import { CircuitBreaker } from "../../core/breaker.ts";
 import type { ExportObserver } from "../../exporters/export_observer.ts";
-import type { Cursor, Journal, OnFull } from "../../exporters/journal/journal.ts";
+import type { AppendAnswer, Cursor, Journal, OnFull } from "../../exporters/journal/journal.ts";
 import type { QuarantineStore } from "../../exporters/journal/quarantine.ts";
 import { MemoryJournal } from "../../exporters/journal/memory_journal.ts";
 import type { Signal } from "../../exporters/signal.ts";
@@ -23,8 +23,6 @@ export const BYTE_REQUESTS: RequestTools = {
   count: (payload) => payload.length,
 };
 
-type AppendAnswer = Awaited<ReturnType<MemoryJournal["append"]>>;
-
 /** What a test may change about its lanes. */
 export interface HarbourOptions extends LaneLimits {
   readonly signal?: Signal;
@@ -45,16 +43,17 @@ export interface HarbourOptions extends LaneLimits {
 export class Harbour {
   readonly clock: FakeClock;
   readonly log: string[] = [];
-  readonly journal: MemoryJournal;
+  readonly journal: Journal;
   readonly account: Account;
   readonly #options: HarbourOptions;
   readonly #lanes: Lane[] = [];
 
-  constructor(options: HarbourOptions = {}, clock: FakeClock = new FakeClock()) {
+  /** @param journal One that is there already. @default {one in memory} */
+  constructor(options: HarbourOptions = {}, clock: FakeClock = new FakeClock(), journal?: Journal) {
     this.clock = clock;
     const { signal = "traces", itemsMax = 1_000_000, recordAgeMaxMs } = options;
     this.#options = options;
-    this.journal = new MemoryJournal(signal, { itemsMax, bytesMax: 64_000_000, recordAgeMaxMs, clock });
+    this.journal = journal ?? new MemoryJournal(signal, { itemsMax, bytesMax: 64_000_000, recordAgeMaxMs, clock });
     this.account = new Account([this.journal]);
   }
 
