@@ -32,6 +32,7 @@ export { RateLimit, type RateLimitOptions, type RateVerdict } from "./rate_limit
 export { type FinalAccount, type RunningServer, type ServerOptions, startServer } from "./server.ts";
 export { StartError } from "./start_error.ts";
 export type { Disk, DiskFile, DiskStat } from "../exporters/journal/disk.ts";
+export type { OnFull } from "../exporters/journal/journal.ts";
 export type { FsyncPolicy } from "../exporters/journal/writer.ts";
 export { Secret } from "./secret.ts";
 export type { Listen, ListenAddress, Rate } from "./setting_kinds.ts";
