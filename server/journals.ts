@@ -5,7 +5,7 @@ import { DiskJournal } from "../exporters/journal/disk_journal.ts";
 import type { Journal } from "../exporters/journal/journal.ts";
 import { MemoryJournal } from "../exporters/journal/memory_journal.ts";
 import { Quarantine, type QuarantineHeld } from "../exporters/journal/quarantine.ts";
-import { bySignal, type Signal, SIGNALS } from "../exporters/signal.ts";
+import { bySignal, ITEM_NAMES, type Signal, SIGNALS } from "../exporters/signal.ts";
 import type { Sleep } from "../exporters/sleep.ts";
 import type { Config } from "./config.ts";
 import { type DataFolder, openDataFolder } from "./data_folder.ts";
@@ -113,6 +113,20 @@ export class Journals {
   get failure(): string | undefined {
     const failed = this.statuses.find(({ isWell }) => !isWell);
     return failed && `journal of ${failed.signal}: ${failed.failure}`;
+  }
+
+  /** Says what waits for destinations that are not configured any more, once those that are have their cursors. */
+  retireOthers(): void {
+    for (const journal of this.#onDisk) {
+      for (const { name, queued: { items } } of journal.retireOthers()) {
+        if (items === 0) continue;
+        this.#parts.log(
+          "warning",
+          `${journal.signal} -> ${name}: ${items} ${ITEM_NAMES[journal.signal]} wait for a destination that is not ` +
+            "configured any more; they are kept until it is again, and nothing is added to them",
+        );
+      }
+    }
   }
 
   /** Makes durable what was accepted, and lets go of the folder. A disk that hangs is not waited for beyond the deadline. */

@@ -7,7 +7,7 @@ import { type Sleep, sleep as timerSleep } from "../exporters/sleep.ts";
 import { VERSION } from "../exporters/version.ts";
 import { Account } from "./account.ts";
 import { isUnspecified, parseIp } from "./address.ts";
-import { createAdminApp } from "./app.ts";
+import { type AdminApp, createAdminApp } from "./app.ts";
 import { type Config, leadsBack, shownListen } from "./config.ts";
 import { Forwarding } from "./forwarding.ts";
 import { type LaneStatus, liveness, readiness, telemetryHealth } from "./health.ts";
@@ -106,16 +106,54 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
 /** What a server is started with, complete. */
 type StartedParts = Required<Omit<ServerOptions, "disk">>;
 
+/** What there is between the ports. */
+interface Works {
+  readonly journals: Journals;
+  readonly account: Account;
+  readonly forwarding: Forwarding;
+  readonly metrics: ServerMetrics;
+  readonly hopId: string;
+  readonly state: { started: boolean; draining: boolean };
+}
+
 async function startOver(journals: Journals, config: Config, parts: StartedParts): Promise<RunningServer> {
-  const { log, clock, sleep, ownAddresses, lookup } = parts;
+  const works = worksOver(journals, config, parts);
+  const { account, forwarding, state } = works;
+  const { admin, otlp } = await openListeners(works, config, parts);
+  forwarding.start();
+  state.started = true;
+  sayWhereTo(config, parts.log);
+
+  const drain = async (): Promise<FinalAccount> => {
+    const endsAtMs = parts.clock.nowMs() + config.drainTimeoutMs;
+    const leftMs = () => Math.max(0, endsAtMs - parts.clock.nowMs());
+    state.draining = true;
+    await otlp?.close(config.drainTimeoutMs * RECEIVING_SHARE);
+    await forwarding.drain(leftMs());
+    const final = { balanced: account.balance().balanced, equations: account.equations() };
+    await journals.close(leftMs());
+    await admin?.close(ADMIN_CLOSE_MS);
+    return final;
+  };
+  let drained: Promise<FinalAccount> | undefined;
+  return {
+    otlpUrl: urlOf(otlp),
+    adminUrl: urlOf(admin),
+    dataDir: journals.path,
+    drain: () => drained ??= drain(),
+  };
+}
+
+/** All cursors are open before the first record is appended or taken: what a journal keeps is what they want. */
+function worksOver(journals: Journals, config: Config, { log, clock, sleep }: StartedParts): Works {
   const hopId = randomUUID();
-  const account = new Account(Object.values(journals.ofSignal));
+  const { ofSignal } = journals;
+  const account = new Account(Object.values(ofSignal));
   // What was accepted before this start was received then.
-  for (const { signal, acceptedItems } of Object.values(journals.ofSignal)) account.received(signal, acceptedItems);
-  const lanes = (): readonly LaneStatus[] => forwarding.statuses();
+  for (const { signal, acceptedItems } of Object.values(ofSignal)) account.received(signal, acceptedItems);
   const metrics = new ServerMetrics({
     account,
-    lanes,
+    lanes: (): readonly LaneStatus[] => forwarding.statuses(),
     journals: () => journals.statuses,
     quarantine: () => journals.quarantined,
     version: VERSION,
@@ -124,7 +162,7 @@ async function startOver(journals: Journals, config: Config, parts: StartedParts
   });
   const forwarding = new Forwarding({
     config,
-    journals: journals.ofSignal,
+    journals: ofSignal,
     quarantine: journals.quarantine,
     hopId,
     observer: metrics,
@@ -132,30 +170,18 @@ async function startOver(journals: Journals, config: Config, parts: StartedParts
     clock,
     sleep,
   });
-  const state = { started: false, draining: false };
-  const receiver = new OtlpHttpReceiver({
-    journals: journals.ofSignal,
-    receipts: account,
-    budget: new IngestBudget({ bytesMax: config.inflightBytesMax }),
-    hopId,
-    ingestToken: config.ingestToken?.reveal(),
-    bodyBytesMax: config.bodyBytesMax,
-    sampleRatio: config.sampleRate,
-    isDraining: () => state.draining,
-    log,
-    clock,
-  });
-  const adminApp = createAdminApp({
-    liveness: () => liveness(lanes(), clock.nowMs()),
-    readiness: () => readiness({ ...state, diskFailure: journals.failure }),
-    telemetryHealth: () => telemetryHealth(lanes(), clock.wallMs()),
-    metrics: () => metrics.exposition(),
-    rateLimit: new RateLimit({ rate: config.metricsRateLimit, trusted: config.trustedScrapers, clock }),
-    trustedProxies: config.trustedProxies,
-    hosts: adminHosts(config),
-    log,
-  });
+  journals.retireOthers();
+  return { journals, account, forwarding, metrics, hopId, state: { started: false, draining: false } };
+}
 
+async function openListeners(
+  works: Works,
+  config: Config,
+  parts: StartedParts,
+): Promise<Record<"admin" | "otlp", HttpListener | undefined>> {
+  const { lookup, ownAddresses, sleep } = parts;
+  const receiver = receiverFor(works, config, parts);
+  const adminApp = adminAppFor(works, config, parts);
   const known = await addressesOf(hostsOf(config), lookup, sleep);
   const [admin, otlp] = await openAll([
     {
@@ -176,28 +202,36 @@ async function startOver(journals: Journals, config: Config, parts: StartedParts
       },
     },
   ], (name, listen) => leadsBack(config.destinations, { name, listen }, ownAddresses, (host) => known.get(host) ?? []));
-  forwarding.start();
-  state.started = true;
-  sayWhereTo(config, log);
+  return { admin, otlp };
+}
 
-  const drain = async (): Promise<FinalAccount> => {
-    const endsAtMs = clock.nowMs() + config.drainTimeoutMs;
-    const leftMs = () => Math.max(0, endsAtMs - clock.nowMs());
-    state.draining = true;
-    await otlp?.close(config.drainTimeoutMs * RECEIVING_SHARE);
-    await forwarding.drain(leftMs());
-    const final = { balanced: account.balance().balanced, equations: account.equations() };
-    await journals.close(leftMs());
-    await admin?.close(ADMIN_CLOSE_MS);
-    return final;
-  };
-  let drained: Promise<FinalAccount> | undefined;
-  return {
-    otlpUrl: urlOf(otlp),
-    adminUrl: urlOf(admin),
-    dataDir: journals.path,
-    drain: () => drained ??= drain(),
-  };
+function receiverFor(works: Works, config: Config, { log, clock }: StartedParts): OtlpHttpReceiver {
+  return new OtlpHttpReceiver({
+    journals: works.journals.ofSignal,
+    receipts: works.account,
+    budget: new IngestBudget({ bytesMax: config.inflightBytesMax }),
+    hopId: works.hopId,
+    ingestToken: config.ingestToken?.reveal(),
+    bodyBytesMax: config.bodyBytesMax,
+    sampleRatio: config.sampleRate,
+    isDraining: () => works.state.draining,
+    log,
+    clock,
+  });
+}
+
+function adminAppFor(works: Works, config: Config, { log, clock }: StartedParts): AdminApp {
+  const { forwarding, journals, metrics, state } = works;
+  return createAdminApp({
+    liveness: () => liveness(forwarding.statuses(), clock.nowMs()),
+    readiness: () => readiness({ ...state, diskFailure: journals.failure }),
+    telemetryHealth: () => telemetryHealth(forwarding.statuses(), clock.wallMs()),
+    metrics: () => metrics.exposition(),
+    rateLimit: new RateLimit({ rate: config.metricsRateLimit, trusted: config.trustedScrapers, clock }),
+    trustedProxies: config.trustedProxies,
+    hosts: adminHosts(config),
+    log,
+  });
 }
 
 /** A port that is to be opened, by the setting that says where. */

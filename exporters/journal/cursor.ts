@@ -17,6 +17,8 @@ export interface DiskCursorOptions {
   /** The end of the stream when the cursor is opened. */
   readonly end: StreamPoint;
   readonly reader: StreamReader;
+  /** Whether nobody takes from it any more: it keeps what waits, and gets nothing new. */
+  readonly isRetired: boolean;
   /** What has been discarded since the beginning, at every cursor. */
   readonly discarded: Readonly<CountByReason>;
   /** How old a record may become, in milliseconds; 0 for any age. */
@@ -51,6 +53,7 @@ const TAKE_BYTES_MAX = 64 * 2 ** 20;
 export class DiskCursor implements Cursor {
   readonly name: string;
   readonly onFull: OnFull;
+  readonly isRetired: boolean;
   readonly #options: DiskCursorOptions;
   readonly #reader: PatientReader;
   readonly #backlog: DiskPart;
@@ -65,9 +68,10 @@ export class DiskCursor implements Cursor {
   readonly #waiters = new Waiters();
 
   constructor(options: DiskCursorOptions) {
-    const { state, end } = options;
+    const { state, end, isRetired } = options;
     this.name = state.name;
     this.onFull = state.onFull;
+    this.isRetired = isRetired;
     this.#options = options;
     this.#reader = new PatientReader(options);
     this.#ledger = new CursorLedger(state.totals);
@@ -248,6 +252,10 @@ export class DiskCursor implements Cursor {
   appended(head: RecordHead, keep: boolean): void {
     const isAlone = !this.#backlog.somethingWaits && !this.#live.somethingWaits;
     this.#end = pointAfter(head);
+    if (this.isRetired) {
+      this.#ledger.drop(head.itemCount, "no_destination");
+      return this.#options.onChange();
+    }
     this.#live.append(head);
     // Nothing but what is in flight is before it, so the newcomer itself is the oldest that can be dropped.
     if (!keep && isAlone) this.dropOldest();

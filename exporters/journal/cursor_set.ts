@@ -71,14 +71,21 @@ export class CursorSet implements Iterable<DiskCursor> {
    */
   open(name: string, onFull: OnFull, extent: StreamExtent): DiskCursor {
     const open = this.#kept.get(name)?.cursor;
-    if (open === undefined) return this.#open(name, onFull, extent);
+    if (open === undefined) return this.#open(name, onFull, extent, false);
     if (open.onFull === onFull) return open;
     throw new RangeError(
       `Cannot open cursor "${name}": "onFull" is "${open.onFull}" already, received "${onFull}"`,
     );
   }
 
-  #open(name: string, onFull: OnFull, { oldest, kept, end }: StreamExtent): DiskCursor {
+  /** Opens what was found and is not open, as retired. */
+  retireOthers(extent: StreamExtent): readonly DiskCursor[] {
+    const names = [...this.#options.recovered.values()].flatMap(({ state }) => state === undefined ? [] : [state.name]);
+    const others = names.filter((name) => !this.#kept.has(name));
+    return others.map((name) => this.#open(name, "drop_oldest", extent, true));
+  }
+
+  #open(name: string, onFull: OnFull, { oldest, kept, end }: StreamExtent, isRetired: boolean): DiskCursor {
     const { recovered, hasLostCursors, discarded, slotFile, onChange, onDisk, reader, ...others } = this.#options;
     const fileName = cursorFileName(name);
     const found = recovered.get(fileName);
@@ -91,6 +98,7 @@ export class CursorSet implements Iterable<DiskCursor> {
     const file = slotFile(fileName, found?.generation ?? 0, () => encodeCursorState(cursor.state));
     const cursor: DiskCursor = new DiskCursor({
       ...others,
+      isRetired,
       state: { ...state, name, onFull },
       end,
       discarded,
@@ -136,7 +144,7 @@ export class CursorSet implements Iterable<DiskCursor> {
   appended(head: RecordHead): void {
     const bytes = storedBytes(head);
     for (const cursor of this) {
-      while (!this.#hasRoom(cursor, bytes, head.itemCount) && cursor.dropOldest());
+      while (!cursor.isRetired && !this.#hasRoom(cursor, bytes, head.itemCount) && cursor.dropOldest());
       cursor.appended(head, this.#hasRoom(cursor, bytes, head.itemCount));
       cursor.dropExpired();
     }

@@ -3,7 +3,7 @@ import { systemClock } from "../../core/clock.ts";
 import { type CountByReason, type Reason, tally, total } from "../reason.ts";
 import type { Signal } from "../signal.ts";
 import { type Sleep, sleep as realSleep } from "../sleep.ts";
-import { CursorSet } from "./cursor_set.ts";
+import { CursorSet, type StreamExtent } from "./cursor_set.ts";
 import { DAMAGED_SUFFIX, DamageLog } from "./damage.ts";
 import { type Disk, nodeDisk } from "./disk.ts";
 import { DiskHealth, type JournalHealth } from "./disk_health.ts";
@@ -243,7 +243,16 @@ export class DiskJournal implements Journal {
    * @throws {RangeError} When the cursor is open with another `onFull`.
    */
   cursor(name: string, onFull: OnFull): Cursor {
-    return this.#cursors.open(name, onFull, { oldest: this.#oldest, kept: this.#kept, end: this.#writer.end });
+    return this.#cursors.open(name, onFull, this.#extent);
+  }
+
+  /**
+   * Opens the cursors that were there before and are not open, for destinations to which nobody sends any more. They keep
+   * what waits for them until they are opened by name after another start, get nothing new (it is dropped in their
+   * account, as `no_destination`), and hold nobody back.
+   */
+  retireOthers(): readonly Cursor[] {
+    return this.#cursors.retireOthers(this.#extent);
   }
 
   /**
@@ -266,6 +275,10 @@ export class DiskJournal implements Journal {
     for (const { file } of this.#segments) await file.close().catch(() => {});
     this.#disk.end();
     await this.#lock?.release();
+  }
+
+  get #extent(): StreamExtent {
+    return { oldest: this.#oldest, kept: this.#kept, end: this.#writer.end };
   }
 
   /** The oldest point that may still be read. */

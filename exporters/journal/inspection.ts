@@ -157,6 +157,7 @@ function inspectedCursor(fileName: string, found: RecoveredCursor, stream: Recov
     state,
     end,
     discarded,
+    isRetired: false,
     reader: readerOf(stream),
     recordAgeMaxMs: 0,
     retryMs: 0,

@@ -112,6 +112,23 @@ Deno.test("P1-09 the account's series exist at 0 for every signal, destination a
   }
 });
 
+Deno.test("P1-09 each journal shows what it takes of the disk, how often that failed, and what was damaged", async () => {
+  const statuses = [
+    journalStatus("traces"),
+    journalStatus("logs", { diskBytes: 5000, failureCount: 2, damageCount: 1 }),
+  ];
+  const samples = await serverMetrics({ statuses }).samples();
+  const seen = [...samples].filter(([name]) => name.startsWith("breakwater_journal_"));
+  assert.deepEqual(Object.fromEntries(seen), {
+    'breakwater_journal_disk_bytes{signal="traces"}': 0,
+    'breakwater_journal_disk_bytes{signal="logs"}': 5000,
+    'breakwater_journal_failures_total{signal="traces"}': 0,
+    'breakwater_journal_failures_total{signal="logs"}': 2,
+    'breakwater_journal_damaged_stretches_total{signal="traces"}': 0,
+    'breakwater_journal_damaged_stretches_total{signal="logs"}': 1,
+  });
+});
+
 Deno.test("the account's metrics are the account's numbers at every scrape, not sums of scrapes", async () => {
   const totals = { delivered: 10, rejected: { http_422: 3 }, quarantined: 0, dropped: { expired: 1 }, redelivered: 4 };
   const { account, samples } = serverMetrics({ journals: [journalWith("logs", 14, [cursorWith("a", totals)])] });
@@ -229,6 +246,19 @@ function serverMetrics({ journals = [], lanes = [], statuses = [], quarantine = 
     }));
   };
   return { metrics, account, clock, log, samples };
+}
+
+function journalStatus(signal: Signal, changes: Partial<JournalStatus> = {}): JournalStatus {
+  return {
+    signal,
+    isWell: true,
+    failure: undefined,
+    failureCount: 0,
+    refusedRecordCount: 0,
+    damageCount: 0,
+    diskBytes: 0,
+    ...changes,
+  };
 }
 
 function journalWith(signal: Signal, acceptedItems: number, cursors: readonly Cursor[]): Journal {

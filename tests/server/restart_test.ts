@@ -78,7 +78,6 @@ Deno.test("P2-16 SIGTERM in an outage ends at once, whatever time it would have:
   {
     await using server = new ServerProcess({
       ...environment(collector.url, folder),
-      BREAKWATER_FAILURE_THRESHOLD: "1",
       BREAKWATER_DRAIN_TIMEOUT_MS: "86400000",
     });
     const { otlp } = await server.ready();
@@ -103,6 +102,33 @@ Deno.test("P2-16 SIGTERM in an outage ends at once, whatever time it would have:
   );
 });
 
+Deno.test("P2-16 a start without the upstream says what waits for it, keeps that, and adds nothing to it", async () => {
+  using folder = new TemporaryFolder();
+  await using collector = await startCollector();
+  await collector.refuse();
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: _, ...nowhere } = environment(collector.url, folder);
+  for (const [env, spanCount] of [[environment(collector.url, folder), 4], [nowhere, 3]] as const) {
+    await using server = new ServerProcess(env);
+    const { otlp, admin } = await server.ready();
+    assert.equal(await sendSpans(otlp!, spanCount), 200);
+    if (env === nowhere) {
+      assert.ok(
+        await server.logged(/warning .*traces -> upstream: 4 spans wait for a destination that is not configured/),
+      );
+      const account = await accountAt(admin!);
+      assertBalanced(account.values());
+      assert.deepEqual(account.get("traces -> upstream")!.reasons, { "dropped no_destination": 3 });
+      assert.equal(account.get("traces -> upstream")!.parts.queued, 4);
+    }
+    server.signal("SIGTERM");
+    assert.equal((await server.ended()).code, 0);
+  }
+  await collector.recover();
+  await using server = new ServerProcess(environment(collector.url, folder));
+  const { upstream } = await whenDelivered((await server.ready()).admin!, 7);
+  assert.deepEqual([upstream.parts.delivered, upstream.parts.dropped, collector.items.traces], [4, 3, 4]);
+});
+
 Deno.test("a second server on the same folder refuses to start and names the first; after SIGKILL the folder is free", async () => {
   using folder = new TemporaryFolder();
   const env = { BREAKWATER_DATA_DIR: folder.path };
@@ -125,6 +151,7 @@ function environment(upstream: string, folder: TemporaryFolder): Record<string, 
     OTEL_EXPORTER_OTLP_ENDPOINT: upstream,
     BREAKWATER_DATA_DIR: folder.path,
     BREAKWATER_METRICS_RATE_LIMIT: "off",
+    BREAKWATER_FAILURE_THRESHOLD: "1",
   };
 }
 

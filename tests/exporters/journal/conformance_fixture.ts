@@ -1,9 +1,19 @@
 import type { Journal, JournalRecord, TakeLimits } from "../../../exporters/journal/journal.ts";
+import type { FakeClock } from "../../fakes/clock.ts";
+
+/** What a journal under test is made with. */
+export interface JournalLimits {
+  readonly bytesMax: number;
+  readonly itemsMax: number;
+  readonly recordAgeMaxMs?: number;
+  /** A test's own time, where it has one. */
+  readonly clock?: FakeClock;
+}
 
 /** A journal under test. */
 export interface JournalUnderTest {
   /** Makes an empty journal of traces. */
-  make(limits: { readonly bytesMax: number; readonly itemsMax: number }): Journal | Promise<Journal>;
+  make(limits: JournalLimits): Journal | Promise<Journal>;
   /** What the store adds to the bytes of each record that came over no hops. */
   readonly recordOverheadBytes: number;
   /** What it adds for each byte of hops. */

@@ -6,8 +6,7 @@ import { journalConformance } from "./journal_conformance.ts";
 
 for (const fsync of ["never", "interval", "commit"] as const) {
   journalConformance(`DiskJournal, fsync ${fsync}, segments of 1 KiB`, {
-    make: (limits) => {
-      const clock = new FakeClock();
+    make: ({ clock = new FakeClock(), ...limits }) => {
       return DiskJournal.open("traces", {
         ...limits,
         fsync,
