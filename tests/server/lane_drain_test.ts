@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { MemoryJournal } from "../../exporters/journal/memory_journal.ts";
 import type { SendAnswer } from "../../exporters/transport/transport.ts";
 import { Harbour } from "../fakes/harbour.ts";
 import { answers, noAnswer, ScriptedTransport } from "../fakes/backend.ts";
@@ -116,16 +117,15 @@ Deno.test("P2-16 what is kept is kept: at the deadline everything is there again
 });
 
 // deno-fmt-ignore
-const UNWELL: [what: string, answer: SendAnswer][] = [
-  ["is dead",                          answers.retryable()],
-  ["asks for a pause",                 answers.throttled(1000)],
-  ["asks for a pause of all signals",  answers.throttled(1000, true)],
-  ["refuses us for what we are",       answers.misconfigured()],
-  ["does not have the signal",         answers.unsupported()],
+const UNWELL: [what: string, failureThreshold: number, answer: SendAnswer][] = [
+  ["is dead",                    1, answers.retryable()],
+  ["asks for a pause",           3, answers.throttled(1000)],
+  ["refuses us for what we are", 3, answers.misconfigured()],
+  ["does not have the signal",   3, answers.unsupported()],
 ];
-for (const [what, answer] of UNWELL) {
+for (const [what, failureThreshold, answer] of UNWELL) {
   Deno.test(`P2-16 where what is left is kept, nobody waits for a destination that ${what}`, async () => {
-    const harbour = new Harbour({ isDurable: true, failureThreshold: 1, cooldownMs: 1000 });
+    const harbour = new Harbour({ isDurable: true, failureThreshold, cooldownMs: 1000 });
     const { lane, transport } = harbour.berth("a", () => answer);
     await harbour.receive([1, 2]);
     await harbour.receiveFrom("", [3]);
@@ -140,6 +140,21 @@ for (const [what, answer] of UNWELL) {
     assert.equal(harbour.clock.sleeperCount, 0);
   });
 }
+
+Deno.test("P2-16 where what is left is kept, nobody waits for a pause that another signal was asked for", async () => {
+  const harbour = new Harbour({ isDurable: true });
+  const { destination, transport } = harbour.berth("a", () => answers.throttled(60_000, true));
+  const logs = new MemoryJournal("logs");
+  const { lane, breaker } = harbour.lane(destination, transport, "reject", logs);
+  await harbour.receive([1]);
+  await logs.append({ payload: new Uint8Array([2]), itemCount: 1, receivedAtMs: harbour.clock.wallMs(), hops: "" });
+  assert.equal(breaker.state, "closed");
+  const drained = lane.drain(600_000);
+  await harbour.advance(0);
+  await drained;
+  assert.equal(logs.cursors[0]?.queued.items, 1);
+  assert.equal(transport.sent.length, 1);
+});
 
 Deno.test("P2-16 with its circuit open a lane aborts what is still out, and does not wait for the answer", async () => {
   const harbour = new Harbour({ isDurable: true, failureThreshold: 1, inFlightMax: 2, mergeRecordsMax: 1 });

@@ -292,6 +292,21 @@ Deno.test("what is given up is told in the log: each kind once a minute, with wh
   assert.deepEqual(harbour.balance("a").rejected, { http_400: 4, too_large: 1 });
 });
 
+Deno.test("what has waited too long is told in the log, each item once", async () => {
+  const harbour = new Harbour({ recordAgeMaxMs: 10_000 });
+  const { transport } = harbour.berth("a");
+  for (const items of [[1, 2], [3, 4, 5]]) {
+    transport.script = () => answers.throttled(60_001);
+    await harbour.receive(items);
+    transport.script = () => answers.delivered();
+    await harbour.advance(60_001);
+  }
+  assert.deepEqual(harbour.log.filter((line) => line.includes("too long")), [
+    "warning traces -> a: dropped 2 spans that had waited too long",
+    "warning traces -> a: dropped 3 spans that had waited too long",
+  ]);
+});
+
 Deno.test("a circuit that opens says in the log what was wrong, each time with the answer that opened it", async () => {
   const harbour = new Harbour({ failureThreshold: 2, backoffMs: 1000 });
   const { transport } = harbour.berth("a", REFUSED);
