@@ -3,6 +3,7 @@
  * their name.
  */
 
+import { benchBacklog } from "./backlog_bench.ts";
 import { benchBreaker } from "./breaker_bench.ts";
 import { benchBreakerContention } from "./breaker_contention_bench.ts";
 import { benchBreakerFootprint } from "./breaker_footprint_bench.ts";
@@ -24,6 +25,7 @@ const BENCHES: Readonly<Record<string, () => Promise<boolean>>> = {
   gateway: benchGateway,
   intake: benchIntake,
   journal: benchJournal,
+  backlog: benchBacklog,
 };
 
 console.log(

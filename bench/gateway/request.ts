@@ -6,15 +6,15 @@ import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from "
 /** Spans of one request: the SDK's batch. */
 export const REQUEST_SPAN_COUNT = 512;
 
-/** A typical request: 512 spans of one service, each with eight attributes and an event. */
-export function requestBody(): Uint8Array<ArrayBuffer> {
+/** A typical request: spans of one service, each with eight attributes and an event. @param hostName Of its resource. */
+export function requestBody(spanCount = REQUEST_SPAN_COUNT, hostName = "web-3"): Uint8Array<ArrayBuffer> {
   const exporter = new InMemorySpanExporter();
   const provider = new BasicTracerProvider({
-    resource: resourceFromAttributes({ "service.name": "checkout", "service.version": "1.4.2", "host.name": "web-3" }),
+    resource: resourceFromAttributes({ "service.name": "checkout", "service.version": "1.4.2", "host.name": hostName }),
     spanProcessors: [new SimpleSpanProcessor(exporter)],
   });
   const tracer = provider.getTracer("bench", "1.0.0");
-  for (let index = 0; index < REQUEST_SPAN_COUNT; index++) {
+  for (let index = 0; index < spanCount; index++) {
     const span = tracer.startSpan("GET /orders/:id", {
       kind: SpanKind.SERVER,
       attributes: {

@@ -105,12 +105,17 @@ Deno.test("a refused request of the backlog is taken apart although live request
     return sent.items.includes(BAD) ? answers.rejected() : answers.delivered();
   };
   await harbour.advance(5000);
-  for (let second = 0; second < 20; second++) await harbour.receive([101 + second]), await harbour.advance(1000);
+  for (let second = 0; second < 20; second++) {
+    await harbour.receive([101 + second], [151 + second]);
+    await harbour.advance(1000);
+  }
   await harbour.advance(20_000);
-  const backlog = sentSince(berth, count).filter(([first]) => first < 100);
-  assert.deepEqual(backlog, [[1], [2, BAD, 3, 4], [2], [BAD], [3], [4], [5]]);
+  const sent = sentSince(berth, count);
+  assert.deepEqual(sent.filter(([first]) => first < 100), [[1], [2, BAD, 3, 4], [2], [BAD], [3], [4], [5]]);
+  const between = sent.slice(sent.findIndex(([first]) => first === 2) + 2, sent.findIndex(([first]) => first === 5));
+  assert.ok(between.some((items) => items.length === 4), "live requests are merged meanwhile");
   const { delivered, rejected, queued } = harbour.balance("a");
-  assert.deepEqual({ delivered, rejected, queued }, { delivered: 25, rejected: { http_400: 1 }, queued: 0 });
+  assert.deepEqual({ delivered, rejected, queued }, { delivered: 45, rejected: { http_400: 1 }, queued: 0 });
 });
 
 Deno.test("what waits when a lane starts is backlog", async () => {
