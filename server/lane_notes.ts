@@ -79,9 +79,15 @@ export class LaneNotes {
     this.#notes.delete(entry.sequence);
   }
 
-  /** An outage is nobody's fault: what was held against single records while the circuit was closed is void. */
+  /**
+   * An outage is nobody's fault: what was held against single records while the circuit was closed is void, and when the
+   * backend is back, what failed meanwhile is no retry. The circuit has bounded those; a budget would hold up the rest.
+   */
   forgiveAll(): void {
-    for (const note of this.#notes.values()) note.failureCount = 0;
+    for (const note of this.#notes.values()) {
+      note.failureCount = 0;
+      note.isRetry = false;
+    }
   }
 
   /** From now on the record, and those before it in its part, are not merged with others. */

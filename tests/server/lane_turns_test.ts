@@ -139,3 +139,15 @@ Deno.test("what is gone with a request or two is no backlog: it keeps its order"
   await harbour.advance(60_000);
   assert.deepEqual(sentSince(berth, count).flat(), [1, 2, 3, 4, 5, 101, 102]);
 });
+
+Deno.test("after an outage nothing waits for the budget of retries, however many records were probes", async () => {
+  const harbour = new Harbour({ ...OPTIONS, mergeRecordsMax: 1 });
+  const berth = harbour.berth("a");
+  await outage(harbour, berth, Array.from({ length: 30 }, (_, item) => item));
+  await harbour.advance(90_000);
+  const probed = new Set(berth.transport.bodies.map(([first]) => first));
+  assert.ok(probed.size > 10, "far more than the budget has");
+  berth.transport.script = () => answers.delivered();
+  await harbour.advance(5000);
+  assert.equal(harbour.balance("a").delivered, 30);
+});
