@@ -80,8 +80,8 @@ export class LaneNotes {
   }
 
   /**
-   * An outage is nobody's fault: what was held against single records while the circuit was closed is void, and when the
-   * backend is back, what failed meanwhile is no retry. The circuit has bounded those; a budget would hold up the rest.
+   * An outage is nobody's fault: what was held against single records before is void. Nor are they retries when the
+   * backend is back: the circuit has bounded those, and the budget would hold up all that is behind them.
    */
   forgiveAll(): void {
     for (const note of this.#notes.values()) {
