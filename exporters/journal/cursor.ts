@@ -55,7 +55,6 @@ export class DiskCursor implements Cursor {
   readonly onFull: OnFull;
   readonly isRetired: boolean;
   readonly #options: DiskCursorOptions;
-  readonly #reader: PatientReader;
   readonly #backlog: DiskPart;
   #live: DiskPart;
   /** The sequence at which the cursor was last split. */
@@ -73,7 +72,6 @@ export class DiskCursor implements Cursor {
     this.onFull = state.onFull;
     this.isRetired = isRetired;
     this.#options = options;
-    this.#reader = new PatientReader(options);
     this.#ledger = new CursorLedger(state.totals);
     this.#backlog = this.#newPart();
     this.#live = this.#newPart();
@@ -219,9 +217,9 @@ export class DiskCursor implements Cursor {
 
   async untilSomethingWaits(abort: AbortSignal): Promise<void> {
     while (!abort.aborted && !this.#somethingWaits) {
-      const { heldMs } = this.#reader;
-      if (heldMs > 0) await this.#options.sleep(heldMs, abort);
-      else await this.#waiters.next(abort);
+      const held = [this.#backlog, this.#live].filter((part) => part.somethingWaits && part.heldMs > 0);
+      if (held.length === 0) await this.#waiters.next(abort);
+      else await this.#untilWoken(Math.min(...held.map(({ heldMs }) => heldMs)), abort);
     }
   }
 
@@ -263,8 +261,16 @@ export class DiskCursor implements Cursor {
   }
 
   get #somethingWaits(): boolean {
-    if (this.#reader.heldMs > 0) return false;
-    return [this.#backlog, this.#live].some((part) => part.somethingWaits && this.#mayTakeFrom(part));
+    const isReady = (part: DiskPart) => part.somethingWaits && part.heldMs === 0 && this.#mayTakeFrom(part);
+    return isReady(this.#backlog) || isReady(this.#live);
+  }
+
+  /** A part that the disk did not answer for is read again; until then the other one may get something. */
+  async #untilWoken(heldMs: number, abort: AbortSignal): Promise<void> {
+    const woken = new AbortController();
+    const stop = AbortSignal.any([abort, woken.signal]);
+    await Promise.race([this.#options.sleep(heldMs, stop), this.#waiters.next(stop)]);
+    woken.abort();
   }
 
   /** Whether more would be open than can be named. */
@@ -289,7 +295,7 @@ export class DiskCursor implements Cursor {
   }
 
   #newPart(): DiskPart {
-    return new DiskPart(this.#reader, (itemCount) => {
+    return new DiskPart(new PatientReader(this.#options), (itemCount) => {
       this.#ledger.drop(itemCount, "corrupt");
       this.#options.onChange();
     });

@@ -59,6 +59,11 @@ export class DiskPart {
     return givenBack !== undefined && !(first !== undefined && first.from.sequence < givenBack.sequence);
   }
 
+  /** How long nothing is read here, in milliseconds, because the disk did not answer. */
+  get heldMs(): number {
+    return this.#reader.heldMs;
+  }
+
   /** Puts a stretch behind all others. */
   add(stretch: Stretch): void {
     this.items += stretch.to.items - stretch.from.items;

@@ -15,7 +15,10 @@ export interface PatientReaderOptions {
 /** How often a place is read in vain before it is taken for damaged, if others can be read. */
 const READ_ATTEMPTS_MAX = 3;
 
-/** Reads for a cursor. A disk that does not answer is left alone for a while, and then asked again. */
+/**
+ * Reads for one part of a cursor. A disk that does not answer is left alone for a while, and then asked again; the other
+ * part has a reader of its own, so that a place that cannot be read holds up only what is behind it.
+ */
 export class PatientReader {
   readonly #options: PatientReaderOptions;
   #heldUntilMs = -Infinity;

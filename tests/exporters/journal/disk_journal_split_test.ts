@@ -240,3 +240,38 @@ Deno.test("a cursor whose file names as many stretches as it can goes on, one en
   assertBalance(later);
   await later.close();
 });
+
+Deno.test("a backlog that cannot be read does not hold up what is live, and is stepped over in the end all the same", async () => {
+  const disk = new FakeDisk();
+  const clock = new FakeClock();
+  const journal = await openJournal(disk, { fsync: "never", retryMs: 1000 }, clock);
+  const cursor = journal.cursor("a", "reject");
+  for (let id = 1; id <= 12; id++) await journal.append(recordOf(id));
+  cursor.split();
+  const [first] = disk.paths.filter((path) => path.endsWith(".segment"));
+  disk.failWith = (operation, path) => operation === "read" && path.startsWith(first) ? "EIO" : undefined;
+  for (let attempt = 0; attempt < 3; attempt++) {
+    assert.deepEqual(cursor.take(BACKLOG), []);
+    assert.equal(lostItems(cursor), 0);
+    const woken: string[] = [];
+    const never = new AbortController().signal;
+    const wait = (name: string) => void cursor.untilSomethingWaits(never).then(() => woken.push(name));
+    wait("live");
+    await atRest();
+    assert.deepEqual(woken, []);
+    await journal.append(recordOf(13 + attempt));
+    await atRest();
+    assert.deepEqual(woken, ["live"]);
+    assert.deepEqual(takeAll(cursor, "live").map(idOf), [13 + attempt]);
+    wait("backlog");
+    await clock.advance(999);
+    assert.deepEqual(woken, ["live"]);
+    await clock.advance(1);
+    assert.deepEqual(woken, ["live", "backlog"], "it is tried again");
+  }
+  const left = takeAll(cursor, "backlog").map(idOf);
+  assert.ok(left.length > 0);
+  assert.equal(lostItems(cursor), itemsOf([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12].filter((id) => !left.includes(id))));
+  assertBalance(journal);
+  await journal.close();
+});
