@@ -45,20 +45,20 @@ export async function appendRaw(path: string, { recordBytes, recordCount }: Reco
 export async function appendJournal(folder: string, load: RecordLoad, fsync: FsyncPolicy): Promise<number> {
   const journal = await DiskJournal.open("traces", { folder, fsync });
   journal.cursor("backend", "reject");
-  await append(journal, { ...load, recordCount: 1 }); // The first one makes the files.
+  await append(journal, { ...load, recordCount: 1 }, 1); // The first one makes the files.
   const startMs = performance.now();
-  await append(journal, load);
+  await append(journal, load, SENDER_COUNT);
   const elapsedMs = performance.now() - startMs;
   await journal.close();
   await rm(folder, { recursive: true });
   return rate(load.recordBytes * load.recordCount, elapsedMs);
 }
 
-/** Leaves a journal of so many records. */
+/** Leaves a journal of so many records, each segment as full as it can be. */
 export async function fillJournal(folder: string, load: RecordLoad, segmentBytesMax: number): Promise<void> {
   const journal = await DiskJournal.open("traces", { folder, segmentBytesMax, fsync: "never" });
   journal.cursor("backend", "reject");
-  await append(journal, load);
+  await append(journal, load, 1);
   await journal.close();
 }
 
@@ -75,10 +75,14 @@ export async function openingMs(folder: string, recordCount: number): Promise<nu
   return elapsedMs;
 }
 
-async function append(journal: DiskJournal, { recordBytes, recordCount }: RecordLoad): Promise<void> {
+async function append(
+  journal: DiskJournal,
+  { recordBytes, recordCount }: RecordLoad,
+  senderCount: number,
+): Promise<void> {
   const payload = new Uint8Array(recordBytes).fill(7);
   let left = recordCount;
-  await Promise.all(Array.from({ length: SENDER_COUNT }, async () => {
+  await Promise.all(Array.from({ length: senderCount }, async () => {
     while (left > 0) {
       left--;
       const answer = await journal.append({ payload, itemCount: 1, receivedAtMs: 0, hops: "" });
