@@ -45,13 +45,11 @@ for (const seed of [1, 2, 3, 4]) {
         await turns(random() * 3);
       }
     };
-    const writers = Promise.all(Array.from({ length: WRITERS }, (_, writer) => write(writer)));
+    const writers = Promise.all(Array.from({ length: WRITERS }, (_, writer) => write(writer))).then(() => done.abort());
     const takers = watches.flatMap((watch) =>
       Array.from({ length: TAKERS_PER_CURSOR }, () => watch.takeUntil(done.signal))
     );
-    await writers;
-    done.abort();
-    await Promise.all(takers);
+    await Promise.all([writers, ...takers]);
     await journal.close();
 
     const ids = Array.from({ length: WRITERS * RECORDS_PER_WRITER }, (_, index) => index + 1);
