@@ -8,7 +8,7 @@ import { type FoundFile, inspectStream, nameInFileName, type StreamInspection } 
 import { checkStream, lostAhead, type LostPiece, nameOf, type StreamCheck, type TornTail } from "./inspection_check.ts";
 import { isKnownHeader, type KnownDamage, type KnownLoss, writeKnownDamage } from "./known_damage.ts";
 import { PAGE_BYTES } from "./reader.ts";
-import { encodeStreamState, recover, STREAM_FILE } from "./recovery.ts";
+import { encodeStreamState, recover } from "./recovery.ts";
 import { segmentName } from "./segments.ts";
 import { SlotFile } from "./slot_file.ts";
 
@@ -61,7 +61,10 @@ export async function repairStream(disk: Disk, folder: string, options: RepairOp
 
 function planRepair(inspection: StreamInspection, check: StreamCheck): Repair {
   const { brokenSlots, cursors, strangers, known } = inspection;
-  const left = brokenSlots.filter((file) => !file.isUsable && !isNamed(file.fileName)).map(({ fileName }) => fileName);
+  // Also the state of the stream: it says which cursors there were, and nothing else does.
+  const left = brokenSlots.filter((file) => !file.isUsable && nameInFileName(file.fileName) === undefined).map((
+    { fileName },
+  ) => fileName);
   const behind = cursors.filter(({ cursor: { state } }) => withoutLost(state, check) !== state);
   const rewritten = new Set([...brokenSlots, ...behind].map(({ fileName }) => fileName));
   for (const fileName of left) rewritten.delete(fileName);
@@ -77,11 +80,6 @@ function planRepair(inspection: StreamInspection, check: StreamCheck): Repair {
     left,
     isNeeded: isNews || strangers.length > 0 || rewritten.size > 0 || check.torn !== undefined,
   };
-}
-
-/** Whether it is known whose file it is. One with the state of the stream says which cursors there were: nobody else does. */
-function isNamed(fileName: string): boolean {
-  return fileName !== STREAM_FILE && nameInFileName(fileName) !== undefined;
 }
 
 /** A cursor that has stepped over what is lost, and counted it; the same one if it wants nothing of it. */
