@@ -47,7 +47,7 @@ export class SlotFile {
   touch(): void {
     if (this.#touched || this.#closed) return;
     this.#touched = true;
-    void this.#next(() => this.#touched ? this.#write() : Promise.resolve());
+    void this.#next(() => this.#write(), () => this.#touched);
   }
 
   /** Resolves when the value as it is now was written, if it was touched, or the disk did not take it. */
@@ -80,14 +80,24 @@ export class SlotFile {
     await this.#abandon();
   }
 
-  /** Runs one piece of work after the others. */
-  #next(work: () => Promise<void>): Promise<boolean> {
-    const done = this.#work.then(work).then(() => undefined, async (error: unknown) => {
+  /** Runs one piece of work after the others, unless those have done it: that says nothing of the disk. */
+  #next(work: () => Promise<void>, isDue = () => true): Promise<boolean> {
+    const done = this.#work.then(() => isDue() ? this.#try(work) : true);
+    this.#work = done.then(() => {});
+    return done;
+  }
+
+  async #try(work: () => Promise<void>): Promise<boolean> {
+    const { onWritten } = this.#options;
+    try {
+      await work();
+      onWritten(undefined);
+      return true;
+    } catch (error) {
       await this.#abandon();
-      return error ?? new Error("The disk failed");
-    });
-    this.#work = done.then((error) => this.#options.onWritten(error));
-    return done.then((error) => error === undefined);
+      onWritten(error ?? new Error("The disk failed"));
+      return false;
+    }
   }
 
   async #write(): Promise<void> {

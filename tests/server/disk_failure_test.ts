@@ -72,6 +72,8 @@ Deno.test("P2-16 on a disk that has become read-only what is there is delivered,
   assertBalanced(account.values());
   assert.deepEqual(account.get("traces")!.parts, { accepted: 3, refused: 1 });
   assert.equal(account.get("traces -> upstream")!.parts.delivered, 3);
+  await server.drain();
+  assert.deepEqual(play.log.filter((line) => line.includes("well again")), []);
 });
 
 for (const operation of ["makeFolder", "list"] as const) {

@@ -33,6 +33,22 @@ async function valuesIn(disk: FakeDisk): Promise<number[]> {
   return (await readSlots(disk, PATH)).map(({ value }) => (value as { current: number }).current);
 }
 
+Deno.test("a write that others have done meanwhile says nothing of the disk: one that fails is not well again by that", async () => {
+  const disk = new FakeDisk();
+  const { file, set, told } = numberFile(disk);
+  await set(1);
+  disk.failWith = () => "EROFS";
+  told.length = 0;
+  file.touch();
+  const persisted = file.persist();
+  await settle(3); // The first write has begun, so this is another one; the persisting writes it, too.
+  file.touch();
+  assert.equal(await persisted, false);
+  await file.close();
+  assert.ok(told.length > 0);
+  assert.deepEqual(told.filter((error) => error === undefined), []);
+});
+
 Deno.test("a killed process leaves the last value, or the one before if it was killed in the write", async () => {
   const disk = new FakeDisk();
   const { file, set } = numberFile(disk);
