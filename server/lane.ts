@@ -350,12 +350,11 @@ export class Lane {
     for (const job of this.#jobs.keys()) {
       if (job.settled) continue;
       job.settled = true;
-      cursor.release(job.skipped);
+      this.#settler.giveBack(job.skipped);
     }
     // Nobody has what was refused, however far its bytes have come.
     cursor.release(this.#settler.refusals.abandon());
-    cursor.release(this.#poison.clear("at_rest").map(({ entry }) => entry));
-    cursor.countRedelivered(this.#notes.maybeDeliveredItems());
+    this.#settler.giveBack(this.#poison.clear("at_rest").map(({ entry }) => entry));
     const { items } = cursor.queued;
     if (items > 0) log("info", `${this.name}: ${items} ${ITEM_NAMES[this.signal]} stay on the disk for the next start`);
   }

@@ -147,11 +147,10 @@ export class LaneNotes {
     return { ...rest, delivered, rejected, quarantined: note.quarantined + (rest.quarantined ?? 0) };
   }
 
-  /** Items that wait and may have arrived all the same: their answer was lost, or they are parts of a larger record. */
-  maybeDeliveredItems(): number {
-    let itemCount = 0;
-    for (const { lostItems, delivered } of this.#notes.values()) itemCount += lostItems + delivered;
-    return itemCount;
+  /** Whether items of a record are with the backend, or may be: not for this lane, but for one that takes it anew. */
+  mayHaveArrived(entry: JournalEntry): boolean {
+    const note = this.#notes.get(entry.sequence);
+    return note !== undefined && note.lostItems + note.delivered > 0;
   }
 
   /** Items of a record that are not settled yet by pieces of it. */

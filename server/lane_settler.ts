@@ -127,7 +127,9 @@ export class LaneSettler {
    */
   giveBack(entries: readonly JournalEntry[]): void {
     for (const entry of entries) if (this.#notes.get(entry)?.pieces !== undefined) this.#notes.sendAlone(entry);
-    this.#setup.cursor.release(entries);
+    const mayHaveArrived = (entry: JournalEntry) => this.#notes.mayHaveArrived(entry);
+    this.#setup.cursor.release(entries.filter((entry) => !mayHaveArrived(entry)));
+    this.#setup.cursor.release(entries.filter(mayHaveArrived), true);
   }
 
   /** The queue drops what has waited too long by itself; here people are told. */

@@ -162,6 +162,13 @@ export const JOURNAL_MUTANTS: readonly Mutant[] = [
     to: "",
   },
   {
+    name: "what is given back is not with the backend",
+    breaks: "what comes twice because an answer was lost before a kill is not counted",
+    file: CURSOR,
+    from: "unsettled.maybeDelivered = unsettled.isKnown = mayHaveArrived;",
+    to: "unsettled.maybeDelivered = false;",
+  },
+  {
     name: "nobody waits for the note of what was taken",
     breaks: "what was sent in the moment before a kill comes twice and is not counted",
     file: SLOT_FILE,

@@ -186,11 +186,11 @@ export class DiskCursor implements Cursor {
   }
 
   /** @throws {RangeError} When an entry is not in flight; none is given back then. */
-  release(entries: readonly JournalEntry[]): void {
+  release(entries: readonly JournalEntry[], mayHaveArrived = false): void {
     const all = new Set(entries.map((entry) => this.#mustBeInFlight("release", entry)));
     for (const unsettled of all) {
       unsettled.isInFlight = false;
-      unsettled.maybeDelivered = false;
+      unsettled.maybeDelivered = unsettled.isKnown = mayHaveArrived;
       this.#partWith(unsettled).giveBack(unsettled);
     }
     if (all.size === 0) return;
@@ -304,7 +304,7 @@ export class DiskCursor implements Cursor {
   #handOut(part: DiskPart, next: DiskEntry): void {
     part.remove(next);
     // Until it is given back or settled, a process after this one has to reckon with it.
-    if (next.maybeDelivered) this.#ledger.countRedelivered(next.head.itemCount);
+    if (next.maybeDelivered && !next.isKnown) this.#ledger.countRedelivered(next.head.itemCount);
     next.isInFlight = true;
     next.maybeDelivered = true;
     this.#unsettled.set(next.sequence, next);

@@ -10,6 +10,8 @@ export interface DiskEntry extends Stretch {
   readonly head: RecordHead;
   isInFlight: boolean;
   maybeDelivered: boolean;
+  /** Whether that was in this process: who takes it again knows, and counts it himself. */
+  isKnown: boolean;
 }
 
 /** Records that one call steps over, because they are too old or damaged, before it comes back. */
@@ -166,5 +168,13 @@ export class DiskPart {
 
 function entryOf(head: RecordHead, maybeDelivered: boolean): DiskEntry {
   const { at } = head;
-  return { sequence: at.sequence, head, from: at, to: pointAfter(head), isInFlight: false, maybeDelivered };
+  return {
+    sequence: at.sequence,
+    head,
+    from: at,
+    to: pointAfter(head),
+    isInFlight: false,
+    maybeDelivered,
+    isKnown: false,
+  };
 }

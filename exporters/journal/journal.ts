@@ -86,8 +86,14 @@ export interface Cursor {
    * @throws {RangeError} When the settlement does not add up to the entry, or the entry is not in flight at this cursor.
    */
   acknowledge(entry: JournalEntry, settlement: Settlement): void;
-  /** Gives entries back undelivered: they are taken again first, in their old order. @throws {RangeError} As above. */
-  release(entries: readonly JournalEntry[]): void;
+  /**
+   * Gives entries back undelivered: they are taken again first, in their old order.
+   *
+   * @param mayHaveArrived Whether their answers were lost. In this process whoever sends them again counts that; a process
+   * after it counts them by itself as redelivered.
+   * @throws {RangeError} As above.
+   */
+  release(entries: readonly JournalEntry[], mayHaveArrived?: boolean): void;
   /**
    * Makes a backlog of all that is here, so that what comes from now on does not have to stand behind it: `take` can ask
    * for either part. Does nothing when nothing waits but backlog. A backlog that is settled is gone by itself.

@@ -14,8 +14,14 @@ import { ID_KEY, SdkSender } from "./sdk_sender.ts";
 /** Lives of one server. */
 export const SERVER_STORY_ROUND_COUNT = 5;
 
-/** How the backend may be. */
-const MOODS = ["healthy", "healthy", "dead", "hung", "cutting", "overloaded"] as const;
+/** How the backend may be. Who forgets takes it all, and never says so. */
+const MOODS = ["healthy", "healthy", "dead", "hung", "cutting", "forgetting", "overloaded"] as const;
+
+/**
+ * No connection is used twice: when a kept one breaks, Deno itself repeats the request, and what arrives twice by that
+ * nobody can count.
+ */
+const ONCE = { connection: "close" };
 
 /** Ports that no system gives away by itself, so that a server finds its own again. */
 const PORT_MIN = 15_000;
@@ -163,13 +169,14 @@ export class ServerStory {
     if (mood === "dead") return await collector.refuse();
     if (mood === "hung") return collector.hang();
     if (mood === "cutting") return collector.disconnect();
-    if (mood === "overloaded") return collector.respond(503, { headers: { "retry-after": "1" } });
+    if (mood === "overloaded") return collector.respond(503, { headers: { ...ONCE, "retry-after": "1" } });
     for (const signal of SIGNALS) {
       const when = (payload: Uint8Array) => {
         this.#arrivals[signal].push(...idsIn(signal, payload));
         return true;
       };
-      collector.respond(200, { signal, when });
+      if (mood === "forgetting") collector.disconnect({ signal, when });
+      else collector.respond(200, { signal, when, headers: ONCE });
     }
   }
 
