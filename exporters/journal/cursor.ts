@@ -246,6 +246,16 @@ export class DiskCursor implements Cursor {
     return true;
   }
 
+  /** Lets go of entries before a position of the stream, but for those that are in flight. */
+  dropBefore(position: number): void {
+    for (let skips = 0; skips < SKIP_COUNT_MAX; skips++) {
+      const part = this.#nextPart();
+      const next = part?.next();
+      if (part === undefined || next === undefined || next.from.position >= position) return;
+      this.#drop(part, next, "queue_full");
+    }
+  }
+
   /** The stream has become longer by this record. @param keep Whether there is room for it. */
   appended(head: RecordHead, keep: boolean): void {
     const isAlone = !this.#backlog.somethingWaits && !this.#live.somethingWaits;

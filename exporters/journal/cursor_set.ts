@@ -150,6 +150,13 @@ export class CursorSet implements Iterable<DiskCursor> {
     }
   }
 
+  /** Cursors that may drop let go of a stretch of the stream, and of what is before it; not if another keeps it anyway. */
+  dropBetween(from: number, to: number): void {
+    const cursors = [...this];
+    if (cursors.some((cursor) => cursor.onFull === "reject" && cursor.wants(from, to))) return;
+    for (const cursor of cursors) if (cursor.onFull === "drop_oldest") cursor.dropBefore(to);
+  }
+
   /** Whether any cursor still wants something between two positions of the stream. */
   want(from: number, to: number): boolean {
     for (const cursor of this) if (cursor.wants(from, to)) return true;

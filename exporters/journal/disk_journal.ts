@@ -316,8 +316,26 @@ export class DiskJournal implements Journal {
       this.#reservedBytes -= storedBytes(head);
       this.#cursors.appended(head);
     }
+    this.#makeRoom();
     this.#stateFile.touch();
     this.#planTidying();
+  }
+
+  /**
+   * Each cursor keeps to its bound; but what they keep in different places of the stream can be more, together, than the
+   * files may take. Then those that may drop let go of the oldest segments, before anybody would have to be refused.
+   */
+  #makeRoom(): void {
+    const { bytesMax, segmentBytesMax } = this.#numbers;
+    const enough = 2 * bytesMax + segmentBytesMax;
+    if (this.#segments.bytes <= enough) return;
+    const wanted = [...this.#segments].filter((segment) => this.#isWanted(segment));
+    let bytes = wanted.reduce((sum, segment) => sum + segment.bytes, 0);
+    for (const segment of wanted) {
+      if (bytes <= enough) return;
+      this.#cursors.dropBetween(segment.position, this.#endOf(segment));
+      if (!this.#isWanted(segment)) bytes -= segment.bytes;
+    }
   }
 
   #planTidying(): void {
@@ -352,8 +370,13 @@ export class DiskJournal implements Journal {
 
   #isWanted(segment: Segment): boolean {
     if (segment === this.#writer.active) return true;
-    const end = this.#segments.following(segment.position)?.position ?? this.#writer.end.position;
+    const end = this.#endOf(segment);
     return end > this.#writer.tail.position || this.#cursors.want(segment.position, end);
+  }
+
+  /** The position behind a segment's last record. */
+  #endOf(segment: Segment): number {
+    return this.#segments.following(segment.position)?.position ?? this.#writer.end.position;
   }
 
   #slotFile(name: string, generation: number, value: () => unknown): SlotFile {

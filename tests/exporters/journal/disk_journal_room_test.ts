@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import type { DiskJournal } from "../../../exporters/journal/disk_journal.ts";
+import type { Cursor } from "../../../exporters/journal/journal.ts";
+import { FakeDisk } from "../../fakes/disk.ts";
+import { ALL, assertBalance, atRest, idOf, openJournal, recordOf } from "./disk_journal_fixture.ts";
+
+const LIMITS = { bytesMax: 4096, segmentBytesMax: 512, fsync: "never" } as const;
+
+/** As the options say. */
+const DISK_BYTES_MAX = 2 * (LIMITS.bytesMax + LIMITS.segmentBytesMax);
+
+Deno.test("backlogs of outages at different times, together larger than the disk's bound, hold nobody back: the oldest goes", async () => {
+  const journal = await openJournal(new FakeDisk(), LIMITS);
+  const first = journal.cursor("first", "reject");
+  const others = ["b", "c", "d", "e", "f"].map((name) => journal.cursor(name, "drop_oldest"));
+  let id = 0;
+  for (const out of [...others, undefined]) {
+    for (let record = 0; record < 30; record++) {
+      await mustAppend(journal, ++id);
+      deliver(first);
+      // What came in an outage stays where it is; what comes later passes it.
+      for (const other of others) if (other !== out) deliver(other);
+      await atRest();
+      assert.ok(journal.health.diskBytes <= DISK_BYTES_MAX, `${journal.health.diskBytes} bytes`);
+      assertBalance(journal);
+    }
+    out?.split();
+  }
+  const kept = others.map(({ queued }) => queued.items > 0);
+  assert.deepEqual(kept, [false, false, true, true, true], "the youngest are kept");
+  assert.deepEqual(first.totals.dropped, {});
+  const [last] = others.at(-1)!.take(ALL);
+  assert.equal(idOf(last), 4 * 30 + 1, "and whole");
+  await journal.close();
+});
+
+async function mustAppend(journal: DiskJournal, id: number): Promise<void> {
+  assert.equal(await journal.append(recordOf(id, 40)), "appended", `record ${id}`);
+}
+
+/** Delivers what is live. */
+function deliver(cursor: Cursor): void {
+  for (const entry of cursor.take({ ...ALL, from: "live" })) cursor.acknowledge(entry, { delivered: entry.itemCount });
+}
