@@ -8,6 +8,12 @@ import { tryLockFile } from "./platform.ts";
 export interface DataFolder {
   /** Its absolute path, links followed. */
   readonly path: string;
+  /**
+   * Locks it again if it was deleted and is there again.
+   *
+   * @throws {Error} When another server has it meanwhile.
+   */
+  keep(): void;
   /** Lets another server have it. */
   release(): void;
 }
@@ -77,8 +83,18 @@ function lock(path: string, wallMs: number): DataFolderOpening {
     };
   }
   sayWhoHolds(lockPath, wallMs);
+  let held = { lock, inode: statOf(lockPath)?.ino };
+  const keep = (): void => {
+    // While we have the file open, no other can have its number.
+    if (statOf(lockPath)?.ino === held.inode) return;
+    const lock = tryLockFile(lockPath);
+    if (lock === undefined) throw new Error(`${path} was deleted, and another server has it (${holderOf(lockPath)})`);
+    held.lock.release();
+    held = { lock, inode: statOf(lockPath)?.ino };
+    sayWhoHolds(lockPath, wallMs);
+  };
   // The file stays for good: whoever deleted it might delete the lock of the next one.
-  return { folder: { path, release: () => lock.release() } };
+  return { folder: { path, keep, release: () => held.lock.release() } };
 }
 
 /** For people: the lock is the file's, not the text's. */

@@ -9,6 +9,7 @@ import { bySignal, ITEM_NAMES, type Signal, SIGNALS } from "../exporters/signal.
 import type { Sleep } from "../exporters/sleep.ts";
 import type { Config } from "./config.ts";
 import { type DataFolder, openDataFolder } from "./data_folder.ts";
+import { lockedDisk } from "./locked_disk.ts";
 import type { Log } from "./log.ts";
 import { StartError } from "./start_error.ts";
 
@@ -76,11 +77,12 @@ export class Journals {
     const opening = openDataFolder(config.dataDir, clock.wallMs());
     if ("mistake" in opening) throw new StartError([opening.mistake]);
     const { folder } = opening;
+    const inFolder = { ...parts, disk: lockedDisk(parts.disk, folder) };
     const opened: DiskJournal[] = [];
     try {
-      for (const signal of SIGNALS) opened.push(await onDisk(signal, folder, parts));
+      for (const signal of SIGNALS) opened.push(await onDisk(signal, folder, inFolder));
       const ofSignal = bySignal((signal) => opened.find((journal) => journal.signal === signal)!);
-      return new Journals(ofSignal, opened, await quarantineIn(folder, parts), folder, parts);
+      return new Journals(ofSignal, opened, await quarantineIn(folder, inFolder), folder, parts);
     } catch (error) {
       await Promise.all(opened.map((journal) => journal.close()));
       folder.release();
