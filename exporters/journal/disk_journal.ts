@@ -5,7 +5,7 @@ import type { Signal } from "../signal.ts";
 import { type Sleep, sleep as realSleep } from "../sleep.ts";
 import { CursorSet, type StreamExtent } from "./cursor_set.ts";
 import { DAMAGED_SUFFIX, DamageLog } from "./damage.ts";
-import { type Disk, nodeDisk } from "./disk.ts";
+import { nodeDisk } from "./disk.ts";
 import { DiskHealth, type JournalHealth } from "./disk_health.ts";
 import {
   type DiskJournalNumbers,
@@ -19,10 +19,10 @@ import { makeFolder, openFolder, syncName } from "./journal_folder.ts";
 import { mustBeCount } from "./ledger.ts";
 import { type PatientDisk, patientDisk } from "./patient_disk.ts";
 import { type RecordStream, StreamReader } from "./reader.ts";
-import { encodeStreamState, recover, type RecoveredStream, STREAM_FILE } from "./recovery.ts";
+import { encodeStreamState, recover, type RecoveredStream, STREAM_FILE, syncLast } from "./recovery.ts";
 import type { Segment, Segments } from "./segments.ts";
 import { SlotFile } from "./slot_file.ts";
-import { SegmentWriter, UNSYNCED_BYTES_MAX } from "./writer.ts";
+import { SegmentWriter } from "./writer.ts";
 
 /** Bytes that may wait to be written, but for the first record: whoever sends more is told that the queue is full. */
 const WAITING_BYTES_MAX = 256 * 2 ** 20;
@@ -249,7 +249,7 @@ export class DiskJournal implements Journal {
   /**
    * Opens the cursors that were there before and are not open, for destinations to which nobody sends any more. They keep
    * what waits for them until they are opened by name after another start, get nothing new (it is dropped in their
-   * account, as `no_destination`), and hold nobody back.
+   * account, as `no_destination`), and hold nobody back: when the disk's bound comes near, the oldest of it goes.
    */
   retireOthers(): readonly Cursor[] {
     return this.#cursors.retireOthers(this.#extent);
@@ -396,11 +396,4 @@ export class DiskJournal implements Journal {
     });
     return file;
   }
-}
-
-/** Makes durable what a killed process has written: until then it may be in the system's hands only. */
-async function syncLast(disk: Disk, folder: string, segments: Segments): Promise<void> {
-  const from = (segments.last?.position ?? 0) - UNSYNCED_BYTES_MAX;
-  for (const { file } of segments.from(from)) await file.sync().catch(() => {});
-  await disk.syncFolder(folder).catch(() => {});
 }

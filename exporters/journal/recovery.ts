@@ -23,6 +23,7 @@ import { PAGE_BYTES, scanForRecord, StreamReader } from "./reader.ts";
 import { type Segment, segmentNumber, Segments } from "./segments.ts";
 import { readSlots } from "./slot_file.ts";
 import { Tail } from "./tail.ts";
+import { UNSYNCED_BYTES_MAX } from "./writer.ts";
 
 /** What a journal knows of itself as a whole, beside its segments and cursors. */
 export interface StreamState {
@@ -307,4 +308,11 @@ function furthest(points: readonly (StreamPoint | undefined)[]): StreamPoint {
 function atLeast(counts: CountByReason, others: Readonly<CountByReason>): CountByReason {
   const reasons = new Set([...Object.keys(counts), ...Object.keys(others)]) as Set<Reason>;
   return Object.fromEntries([...reasons].map((reason) => [reason, Math.max(counts[reason] ?? 0, others[reason] ?? 0)]));
+}
+
+/** Makes durable what a killed process has written: until then it may be in the system's hands only. */
+export async function syncLast(disk: Disk, folder: string, segments: Segments): Promise<void> {
+  const from = (segments.last?.position ?? 0) - UNSYNCED_BYTES_MAX;
+  for (const { file } of segments.from(from)) await file.sync().catch(() => {});
+  await disk.syncFolder(folder).catch(() => {});
 }
