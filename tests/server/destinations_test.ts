@@ -87,6 +87,39 @@ Deno.test("P2-10 a dead first destination makes senders come back once it is ful
   assertBalanced((await port.account()).values());
 });
 
+Deno.test("a full destination that is removed holds nobody back, and has what waited for it when it is there again", async () => {
+  await using port = await Port.open("first", "second");
+  const { first, second } = port.collectors;
+  const plans = port.plans;
+  await first!.refuse();
+  await port.start();
+  for (let sent = 0; sent < ITEMS_MAX; sent += ITEMS_PER_REQUEST) assert.equal(await port.send("logs"), 200);
+  assert.equal(await port.send("logs"), 503);
+  assert.ok(port.log.includes(`logs are forwarded to ${first!.endpoints.logs} and ${second!.endpoints.logs}`));
+  await port.end();
+
+  port.plans = plans.slice(1);
+  await port.start();
+  assert.ok(port.log.some((line) => line.startsWith(`logs -> first: ${ITEMS_MAX} log records wait`)));
+  await second!.refuse();
+  for (let sent = 0; sent < ITEMS_MAX; sent += ITEMS_PER_REQUEST) assert.equal(await port.send("logs"), 200);
+  assert.equal(await port.send("logs"), 503, "now it is the second that speaks for all");
+  assertBalanced((await port.account()).values());
+  await port.end();
+
+  port.plans = plans;
+  await first!.recover();
+  await second!.recover();
+  await port.start();
+  await until(() => [first, second].every((collector) => collector!.items.logs >= ITEMS_MAX), () => port.advance(1000));
+  await until(() => port.isEmpty("first"));
+  await until(() => port.isEmpty("second"));
+  const account = await port.account();
+  assertBalanced(account.values());
+  assert.deepEqual(account.get("logs -> first")!.reasons, { "dropped no_destination": ITEMS_MAX });
+  assert.deepEqual([first!.items.logs, second!.items.logs], [ITEMS_MAX, 2 * ITEMS_MAX]);
+});
+
 Deno.test("a signal that the first destination does not take has its own first destination, whose senders are told", async () => {
   await using port = await Port.open("traces", "everything");
   port.plans = port.plans.map((plan) => plan.name === "traces" ? { ...plan, signals: ["traces"] } : plan);
@@ -158,6 +191,7 @@ Deno.test("destinations with one name, with none, or that lead back here, are re
 /** Collectors by name, and a server on a real folder that forwards to all of them, in the test's own time. */
 class Port implements AsyncDisposable {
   readonly collectors: Readonly<Record<string, Collector>>;
+  readonly log: string[] = [];
   plans: readonly DestinationPlan[];
   readonly #clock = new FakeClock();
   readonly #disk = new AwaitedDisk();
@@ -186,7 +220,8 @@ class Port implements AsyncDisposable {
       BREAKWATER_METRICS_RATE_LIMIT: "off",
     });
     const { disk } = this.#disk;
-    const options = { clock: this.#clock, sleep: this.#clock.sleep, disk };
+    const log = (_level: string, message: string) => this.log.push(message);
+    const options = { clock: this.#clock, sleep: this.#clock.sleep, disk, log };
     this.#server = await startServer({ ...config, destinations: this.plans }, options);
   }
 
