@@ -11,6 +11,11 @@ const KNOWN_COUNT_MAX = 4096;
 /** How the files of damaged bytes end. */
 export const DAMAGED_SUFFIX = ".damaged";
 
+/** The file that keeps damaged bytes of a segment, from an offset on. */
+export function damagedPath({ path }: Segment, offset: number): string {
+  return `${path}-${offset}${DAMAGED_SUFFIX}`;
+}
+
 /** Puts the bytes of damaged stretches into files of their own, before their segment is let go of. */
 export class DamageLog {
   readonly #disk: Disk;
@@ -55,7 +60,7 @@ export class DamageLog {
     const bytes = new Uint8Array(byteCount);
     const read = segment.file.read(offset, bytes);
     if (read === 0) return;
-    const file = await this.#disk.create(`${segment.path}-${offset}${DAMAGED_SUFFIX}`);
+    const file = await this.#disk.create(damagedPath(segment, offset));
     await file.write(0, bytes.subarray(0, read)).finally(() => file.close());
   }
 }

@@ -19,7 +19,7 @@ import { makeFolder, openFolder, syncName } from "./journal_folder.ts";
 import { mustBeCount } from "./ledger.ts";
 import { type PatientDisk, patientDisk } from "./patient_disk.ts";
 import { type RecordStream, StreamReader } from "./reader.ts";
-import { encodeStreamState, recover, type RecoveredStream, STREAM_FILE, syncLast } from "./recovery.ts";
+import { encodeStreamState, oldestPoint, recover, type RecoveredStream, STREAM_FILE, syncLast } from "./recovery.ts";
 import type { Segment, Segments } from "./segments.ts";
 import { SlotFile } from "./slot_file.ts";
 import { SegmentWriter } from "./writer.ts";
@@ -278,13 +278,9 @@ export class DiskJournal implements Journal {
   }
 
   get #extent(): StreamExtent {
-    return { oldest: this.#oldest, kept: this.#kept, end: this.#writer.end };
-  }
-
-  /** The oldest point that may still be read. */
-  get #oldest(): StreamPoint {
-    const [first] = this.#segments;
-    return first === undefined ? this.#writer.end : first.begin ?? this.#kept;
+    const { end } = this.#writer;
+    const kept = this.#kept;
+    return { oldest: oldestPoint({ segments: this.#segments, kept, end }), kept, end };
   }
 
   #reader(): StreamReader {

@@ -5,12 +5,11 @@ import { DiskCursor } from "./cursor.ts";
 import { broughtForward, CURSOR_SUFFIX, cursorFileName, newCursorState } from "./cursor_state.ts";
 import { DAMAGED_SUFFIX } from "./damage.ts";
 import type { Disk } from "./disk.ts";
-import type { StreamPoint } from "./format.ts";
-import { LookingDisk } from "./inspection_disk.ts";
 import { brokenSlots, foreignVersion } from "./inspection_slots.ts";
 import { isKnownFile, KNOWN_FILE, type KnownDamage, readKnownDamage } from "./known_damage.ts";
+import { LookingDisk } from "./looking_disk.ts";
 import { StreamReader } from "./reader.ts";
-import { recover, type RecoveredCursor, type RecoveredStream, STREAM_FILE } from "./recovery.ts";
+import { oldestPoint, recover, type RecoveredCursor, type RecoveredStream, STREAM_FILE } from "./recovery.ts";
 import { type Segment, segmentNumber } from "./segments.ts";
 import { Tail } from "./tail.ts";
 
@@ -133,12 +132,6 @@ async function look(disk: Disk, folder: string, names: readonly string[]): Promi
     await close();
     throw error;
   }
-}
-
-/** The oldest point of a stream that may still be read. */
-export function oldestPoint({ segments, kept, end }: RecoveredStream): StreamPoint {
-  const [first] = segments;
-  return first === undefined ? end : first.begin ?? kept;
 }
 
 /** The name of the cursor in a file, as far as the file's own name tells it. */

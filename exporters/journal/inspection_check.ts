@@ -1,7 +1,6 @@
 import type { CursorState } from "./cursor_state.ts";
 import {
   decodeRecordHead,
-  decodeSegmentHeader,
   pointAfter,
   RECORD_HEAD_BYTES,
   type RecordHead,
@@ -10,11 +9,12 @@ import {
   STREAM_START,
   type StreamPoint,
 } from "./format.ts";
-import { oldestPoint, type StreamInspection } from "./inspection.ts";
+import type { StreamInspection } from "./inspection.ts";
 import { knownLoss, type LostCount } from "./known_damage.ts";
-import type { RecoveredStream } from "./recovery.ts";
+import { READ_ATTEMPTS_MAX } from "./patient_reader.ts";
+import { oldestPoint, type RecoveredStream } from "./recovery.ts";
 import type { StreamReader } from "./reader.ts";
-import { fileOffset, type Segment, segmentNumber } from "./segments.ts";
+import { fileNameOf, fileOffset, readSegmentHeader, type Segment, segmentNumber } from "./segments.ts";
 
 /** A part of the stream that cannot be read as records. What of it was let go of before it was lost does not count. */
 export interface LostStretch extends LostCount {
@@ -71,9 +71,6 @@ export interface StreamCheck {
   readonly failure: unknown;
 }
 
-/** How often a place is read in vain before it is taken for damaged, if others can be read. */
-const READ_ATTEMPTS_MAX = 3;
-
 /** Bytes between two reports of progress. */
 const STEP_BYTES = 2 ** 20;
 
@@ -111,8 +108,8 @@ export function checkStream(inspection: StreamInspection, onProgress: (bytes: nu
     ...sums,
     stretches: lost.map((stretch) => ({ ...stretch, beforeMs: receivedBehind(reader, stretch.to, end) })),
     torn: tornTail(inspection),
-    headless: [...segments].filter((segment) => headerOf(segment) === undefined),
-    misnamed: [...segments].filter((segment) => segmentNumber(nameOf(segment)) !== segment.number),
+    headless: [...segments].filter((segment) => readSegmentHeader(segment.file) === undefined),
+    misnamed: [...segments].filter((segment) => segmentNumber(fileNameOf(segment)) !== segment.number),
     failure,
   };
 }
@@ -147,11 +144,6 @@ function receivedBehind(reader: StreamReader, at: StreamPoint, end: StreamPoint)
 /** Where a check begins and how far it has to go, in bytes of the stream. */
 export function checkedBytes(inspection: StreamInspection): number {
   return Math.max(0, inspection.stream.end.position - startOf(inspection).position);
-}
-
-/** The name of a segment's file. */
-export function nameOf({ path }: Segment): string {
-  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 /** What stands between two points and a destination has not settled yet, with the bytes that it takes. */
@@ -272,15 +264,6 @@ function recordHeadAt(segment: Segment, offset: number, salt: number): RecordHea
   const bytes = new Uint8Array(RECORD_HEAD_BYTES);
   try {
     return decodeRecordHead(bytes.subarray(0, segment.file.read(offset, bytes)), salt);
-  } catch {
-    return undefined;
-  }
-}
-
-function headerOf(segment: Segment): ReturnType<typeof decodeSegmentHeader> {
-  const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
-  try {
-    return decodeSegmentHeader(bytes.subarray(0, segment.file.read(0, bytes)));
   } catch {
     return undefined;
   }

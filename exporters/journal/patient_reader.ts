@@ -13,7 +13,7 @@ export interface PatientReaderOptions {
 }
 
 /** How often a place is read in vain before it is taken for damaged, if others can be read. */
-const READ_ATTEMPTS_MAX = 3;
+export const READ_ATTEMPTS_MAX = 3;
 
 /**
  * Reads for one part of a cursor. A disk that does not answer is left alone for a while, and then asked again; the other

@@ -7,10 +7,10 @@ import {
   decodePoint,
   encodePoint,
 } from "./cursor_state.ts";
+import { DAMAGED_SUFFIX } from "./damage.ts";
 import type { Disk } from "./disk.ts";
 import {
   bodyCrc,
-  decodeSegmentHeader,
   pointAfter,
   RECORD_HEAD_BYTES,
   type RecordHead,
@@ -20,7 +20,7 @@ import {
   type StreamPoint,
 } from "./format.ts";
 import { PAGE_BYTES, scanForRecord, StreamReader } from "./reader.ts";
-import { type Segment, segmentNumber, Segments } from "./segments.ts";
+import { readSegmentHeader, type Segment, segmentNumber, Segments } from "./segments.ts";
 import { readSlots } from "./slot_file.ts";
 import { Tail } from "./tail.ts";
 import { UNSYNCED_BYTES_MAX } from "./writer.ts";
@@ -115,6 +115,12 @@ export async function recover(disk: Disk, folder: string): Promise<RecoveredStre
   };
 }
 
+/** The oldest point of a stream that may still be read. */
+export function oldestPoint({ segments, kept, end }: Pick<RecoveredStream, "segments" | "kept" | "end">): StreamPoint {
+  const [first] = segments;
+  return first === undefined ? end : first.begin ?? kept;
+}
+
 /** What a journal knows of itself, as it stands in a slot. */
 export function encodeStreamState({ salt, end, kept, discarded, cursors }: StreamState): unknown {
   return { salt, end: encodePoint(end), kept: encodePoint(kept), discarded, cursors };
@@ -150,18 +156,9 @@ async function openSegments(disk: Disk, folder: string, names: readonly string[]
     if (segmentNumber(name) === undefined) continue;
     const path = `${folder}/${name}`;
     const file = await disk.open(path);
-    files.push({ name, path, file, header: headerOf(file) });
+    files.push({ name, path, file, header: readSegmentHeader(file) });
   }
   return files;
-}
-
-function headerOf(file: SegmentFile["file"]): SegmentHeader | undefined {
-  const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
-  try {
-    return decodeSegmentHeader(bytes.subarray(0, file.read(0, bytes)));
-  } catch {
-    return undefined; // What cannot be read is as good as damaged.
-  }
 }
 
 /** The segments in the order of the stream. What is none of this journal, or holds nothing, is put aside. */
@@ -288,7 +285,7 @@ function endOfSegments(segments: Segments, salt: number | undefined): StreamPoin
 
 async function putAside(disk: Disk, { path, file }: SegmentFile): Promise<void> {
   await file.close().catch(() => {});
-  await disk.rename(path, `${path}.damaged`).catch(() => {});
+  await disk.rename(path, `${path}${DAMAGED_SUFFIX}`).catch(() => {});
 }
 
 function mostCommon(salts: readonly number[]): number | undefined {

@@ -1,15 +1,15 @@
 import { tally } from "../reason.ts";
 import { UNSETTLED_COUNT_MAX } from "./cursor.ts";
 import { type CursorState, encodeCursorState } from "./cursor_state.ts";
-import { DAMAGED_SUFFIX } from "./damage.ts";
+import { damagedPath } from "./damage.ts";
 import type { Disk, DiskFile } from "./disk.ts";
 import { encodeSegmentHeader, type StreamPoint } from "./format.ts";
 import { type FoundFile, inspectStream, nameInFileName, type StreamInspection } from "./inspection.ts";
-import { checkStream, lostAhead, type LostPiece, nameOf, type StreamCheck, type TornTail } from "./inspection_check.ts";
+import { checkStream, lostAhead, type LostPiece, type StreamCheck, type TornTail } from "./inspection_check.ts";
 import { isKnownHeader, type KnownDamage, type KnownLoss, writeKnownDamage } from "./known_damage.ts";
 import { PAGE_BYTES } from "./reader.ts";
 import { encodeStreamState, recover } from "./recovery.ts";
-import { segmentName } from "./segments.ts";
+import { fileNameOf, segmentName } from "./segments.ts";
 import { SlotFile } from "./slot_file.ts";
 
 /** What a repair does, or would do. */
@@ -143,7 +143,7 @@ async function putAside(disk: Disk, folder: string): Promise<void> {
 }
 
 function keptFile({ segment, offset, bytes }: LostPiece): FoundFile {
-  return { name: `${nameOf(segment)}-${offset}${DAMAGED_SUFFIX}`, bytes };
+  return { name: fileNameOf({ path: damagedPath(segment, offset) }), bytes };
 }
 
 /** Whether the server or a repair has kept these bytes already. */
@@ -155,7 +155,7 @@ function isKept({ damagedFiles }: StreamInspection, piece: LostPiece): boolean {
 /** Copies bytes to a file of their own, which is whole as soon as it has its name. */
 async function keep(disk: Disk, piece: LostPiece): Promise<void> {
   const { segment, offset, bytes } = piece;
-  const path = `${segment.path}-${offset}${DAMAGED_SUFFIX}`;
+  const path = damagedPath(segment, offset);
   const file = await disk.create(`${path}.new`);
   try {
     for (let done = 0; done < bytes;) {

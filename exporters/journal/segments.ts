@@ -1,5 +1,5 @@
 import type { DiskFile } from "./disk.ts";
-import { SEGMENT_HEADER_BYTES, type StreamPoint } from "./format.ts";
+import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader, type StreamPoint } from "./format.ts";
 
 /** One file of the stream. */
 export interface Segment {
@@ -90,6 +90,21 @@ export class Segments implements Iterable<Segment> {
 /** Where in its segment's file a position of the stream is. */
 export function fileOffset(segment: Segment, position: number): number {
   return SEGMENT_HEADER_BYTES + position - segment.position;
+}
+
+/** The header of a segment's file; undefined when it cannot be read, or is damaged. */
+export function readSegmentHeader(file: DiskFile): SegmentHeader | undefined {
+  const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
+  try {
+    return decodeSegmentHeader(bytes.subarray(0, file.read(0, bytes)));
+  } catch {
+    return undefined; // What cannot be read is as good as damaged.
+  }
+}
+
+/** What a segment's file is called, whatever it should be called. */
+export function fileNameOf({ path }: Pick<Segment, "path">): string {
+  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 /** The name of a segment's file. */

@@ -1,14 +1,14 @@
+import { DAMAGED_SUFFIX } from "../../exporters/journal/damage.ts";
 import type { BrokenSlots, InspectedCursor, StreamInspection } from "../../exporters/journal/inspection.ts";
 import {
   lostAhead,
   type LostGap,
   type LostStretch,
-  nameOf,
   type StreamCheck,
   type TornTail,
 } from "../../exporters/journal/inspection_check.ts";
 import { isKnownHeader } from "../../exporters/journal/known_damage.ts";
-import { segmentName } from "../../exporters/journal/segments.ts";
+import { fileNameOf, segmentName } from "../../exporters/journal/segments.ts";
 import type { Signal } from "../../exporters/signal.ts";
 import { countText, isoTime, itemsText, sizeText } from "./words.ts";
 
@@ -55,9 +55,9 @@ export function findingsOf(signal: Signal, inspection: StreamInspection, check: 
     ...(check.failure === undefined ? [] : [unreadable(check.failure)]),
     ...check.stretches.map((stretch) => lost(signal, stretch, inspection.cursors)),
     ...inspection.brokenSlots.map(brokenSlots),
-    ...check.headless.map((segment) => headless(nameOf(segment), isKnownHeader(inspection.known, segment.number))),
+    ...check.headless.map((segment) => headless(fileNameOf(segment), isKnownHeader(inspection.known, segment.number))),
     ...inspection.strangers.map(stranger),
-    ...check.misnamed.map((segment) => misnamed(nameOf(segment), segmentName(segment.number))),
+    ...check.misnamed.map((segment) => misnamed(fileNameOf(segment), segmentName(segment.number))),
     ...(check.torn === undefined ? [] : [torn(signal, check.torn)]),
   ];
 }
@@ -65,7 +65,7 @@ export function findingsOf(signal: Signal, inspection: StreamInspection, check: 
 function lost(signal: Signal, stretch: LostStretch, cursors: readonly InspectedCursor[]): Finding {
   const { pieces, gaps, recordCount, itemCount, isKnown } = stretch;
   const places = pieces.map(({ segment, offset, bytes }) => ({
-    file: nameOf(segment),
+    file: fileNameOf(segment),
     from: offset,
     to: offset + bytes,
   }));
@@ -92,11 +92,11 @@ function lost(signal: Signal, stretch: LostStretch, cursors: readonly InspectedC
 
 function gapText({ behind, before }: LostGap): string {
   if (behind === undefined) {
-    return before === undefined ? "all segments are missing" : `what came before ${nameOf(before)} is missing`;
+    return before === undefined ? "all segments are missing" : `what came before ${fileNameOf(before)} is missing`;
   }
-  if (before === undefined) return `what stood at the end of ${nameOf(behind)}, or in files after it, is missing`;
+  if (before === undefined) return `what stood at the end of ${fileNameOf(behind)}, or in files after it, is missing`;
   const [first, last] = [segmentName(behind.number + 1), segmentName(before.number - 1)];
-  if (behind.number + 1 === before.number) return `the end of ${nameOf(behind)} is missing`;
+  if (behind.number + 1 === before.number) return `the end of ${fileNameOf(behind)} is missing`;
   return first === last ? `${first} is missing` : `${first} to ${last} are missing`;
 }
 
@@ -167,7 +167,7 @@ function headless(file: string, isKnown: boolean): Finding {
 
 function stranger(file: string): Finding {
   const message =
-    `${file} is called a segment, but is none of this journal, or a copy: the server puts it aside as ${file}.damaged.`;
+    `${file} is called a segment, but is none of this journal, or a copy: the server puts it aside as ${file}${DAMAGED_SUFFIX}.`;
   return { ...NOTHING_LOST, kind: "stranger", isDamage: true, message };
 }
 
@@ -182,8 +182,9 @@ function torn(signal: Signal, { segment, offset, bytes, itemCount }: TornTail): 
     ...NOTHING_LOST,
     kind: "torn",
     isDamage: false,
-    places: [{ file: nameOf(segment), from: offset, to: offset + bytes }],
-    message: `The last ${sizeText(bytes)} of ${nameOf(segment)} (from byte ${offset}) are a record${of} that was not ` +
+    places: [{ file: fileNameOf(segment), from: offset, to: offset + bytes }],
+    message:
+      `The last ${sizeText(bytes)} of ${fileNameOf(segment)} (from byte ${offset}) are a record${of} that was not ` +
       "written to its end: a crash leaves that. Its sender was never told that it was accepted, so nothing that was " +
       "acknowledged is lost, unless the power failed: then BREAKWATER_FSYNC says how much that may cost.",
   };

@@ -1,8 +1,9 @@
-import { type InspectedCursor, oldestPoint, type StreamInspection } from "../../exporters/journal/inspection.ts";
+import type { InspectedCursor, StreamInspection } from "../../exporters/journal/inspection.ts";
 import { type RecordMark, segmentEdges } from "../../exporters/journal/inspection_edges.ts";
-import { nameOf } from "../../exporters/journal/inspection_check.ts";
 import type { StreamPoint } from "../../exporters/journal/format.ts";
 import type { OnFull } from "../../exporters/journal/journal.ts";
+import { oldestPoint } from "../../exporters/journal/recovery.ts";
+import { fileNameOf } from "../../exporters/journal/segments.ts";
 import type { Signal } from "../../exporters/signal.ts";
 import { dataFolder, inspect, lastHolder, signalsIn, streamFolder } from "./folder.ts";
 import { type CliIo, type CommonOptions, EXIT, type ExitCode, print, printJson } from "./io.ts";
@@ -86,7 +87,7 @@ function streamReport(data: string, signal: Signal, inspection: StreamInspection
     segments: [...segments].map((segment) => {
       const { first, last } = segmentEdges(inspection, segment);
       const { number, bytes } = segment;
-      return { number, file: nameOf(segment), bytes, first: markReport(first), last: markReport(last) };
+      return { number, file: fileNameOf(segment), bytes, first: markReport(first), last: markReport(last) };
     }),
     records: end.sequence - oldest.sequence,
     items: end.items - oldest.items,

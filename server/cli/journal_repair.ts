@@ -1,3 +1,4 @@
+import { DAMAGED_SUFFIX } from "../../exporters/journal/damage.ts";
 import { checkedBytes } from "../../exporters/journal/inspection_check.ts";
 import { type Repair, repairStream } from "../../exporters/journal/repair.ts";
 import type { Signal } from "../../exporters/signal.ts";
@@ -102,7 +103,7 @@ function repairText(repair: SignalRepair, dryRun: boolean): readonly string[] {
       ),
     ]),
     ...kept.map((file) => `  ${would}kept: ${file}`),
-    ...putAside.map((file) => `  ${would}put aside: ${file} as ${file}.damaged`),
+    ...putAside.map((file) => `  ${would}put aside: ${file} as ${file}${DAMAGED_SUFFIX}`),
     ...rewritten.map((file) => `  ${would}written anew: ${file}`),
     ...(cutOffBytes > 0
       ? [`  ${would}cut off: ${sizeText(cutOffBytes)} of a record that was not written to its end`]

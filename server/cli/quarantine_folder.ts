@@ -1,5 +1,5 @@
 import type { Disk } from "../../exporters/journal/disk.ts";
-import { LookingDisk } from "../../exporters/journal/inspection_disk.ts";
+import { LookingDisk } from "../../exporters/journal/looking_disk.ts";
 import { Quarantine, type QuarantinedRecord, type QuarantineEntry } from "../../exporters/journal/quarantine.ts";
 import { asFailure } from "./folder.ts";
 import { CliFailure, type CliIo, EXIT } from "./io.ts";

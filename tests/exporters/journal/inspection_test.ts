@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { crc32 } from "node:zlib";
 import { SEGMENT_HEADER_BYTES } from "../../../exporters/journal/format.ts";
 import { inspectStream } from "../../../exporters/journal/inspection.ts";
-import { checkStream, lostAhead, type LostStretch, nameOf } from "../../../exporters/journal/inspection_check.ts";
+import { checkStream, lostAhead, type LostStretch } from "../../../exporters/journal/inspection_check.ts";
+import { fileNameOf } from "../../../exporters/journal/segments.ts";
 import { FakeDisk } from "../../fakes/disk.ts";
 import { type Backlog, makeBacklog, type Place, RECORD_COUNT } from "./backlog_fixture.ts";
 import {
@@ -43,7 +44,7 @@ async function lossesOn(disk: FakeDisk, where: string): Promise<readonly Loss[]>
 
 function lossOf({ recordCount, itemCount, pieces, gaps }: LostStretch): Loss {
   const files = [
-    ...pieces.map(({ segment, offset, bytes }) => `${nameOf(segment)} ${offset}-${offset + bytes}`),
+    ...pieces.map(({ segment, offset, bytes }) => `${fileNameOf(segment)} ${offset}-${offset + bytes}`),
     ...gaps.map(({ behind, before, bytes }) => `${bytes} gone ${behind?.number ?? ""}-${before?.number ?? ""}`),
   ];
   return { files, records: recordCount, items: itemCount };
@@ -140,7 +141,7 @@ Deno.test("segments under each other's names are told of, cost nothing, and stra
   await file.write(0, new Uint8Array(100));
   await using inspection = await inspectStream(disk, STREAM_FOLDER);
   const { misnamed, stretches, recordCount } = checkStream(inspection);
-  assert.deepEqual(misnamed.map((segment) => [nameOf(segment), segment.number]), [
+  assert.deepEqual(misnamed.map((segment) => [fileNameOf(segment), segment.number]), [
     ["000000000003.segment", 1],
     ["000000000001.segment", 3],
   ]);
