@@ -1,12 +1,11 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Sleep } from "../sleep.ts";
+import { Desk } from "./desk.ts";
 import type { Disk, DiskFile } from "./disk.ts";
 import {
   bodyCrc,
-  encodeRecordHead,
   encodeSegmentHeader,
   pointAfter,
-  RECORD_HEAD_BYTES,
   type RecordHead,
   SEGMENT_HEADER_BYTES,
   storedBytes,
@@ -59,12 +58,6 @@ const TAIL_BYTES_MAX = 64 * 2 ** 20;
 /** What may be not synced at any moment, before the last segment. */
 export const UNSYNCED_BYTES_MAX: number = TAIL_BYTES_MAX + GROUP_BYTES_MAX;
 
-/** Small records are laid out beside each other here, to be written at once. */
-const DESK_BYTES = 256 * 1024;
-
-/** From here on a payload is written from where it is: to copy it would cost more than one more write. */
-const LARGE_PAYLOAD_BYTES = 32 * 1024;
-
 interface Waiting {
   readonly record: JournalRecord;
   readonly hopsBytes: Uint8Array;
@@ -105,12 +98,13 @@ export class SegmentWriter {
   #nameIsNew = false;
   #syncIsPlanned = false;
   #syncing: Promise<boolean> = Promise.resolve(true);
-  readonly #desk = new Uint8Array(DESK_BYTES);
+  readonly #desk: Desk;
   readonly #closing = new AbortController();
   #running: Promise<void> | undefined;
 
   constructor(options: SegmentWriterOptions) {
     this.#options = options;
+    this.#desk = new Desk(options.salt);
     this.#end = options.end;
     this.#nextNumber = options.nextNumber;
   }
@@ -203,7 +197,7 @@ export class SegmentWriter {
     const { fsync } = this.#options;
     const segment = this.#active;
     try {
-      segment.bytes = await this.#put(segment.file, fileOffset(segment, this.#end.position), records);
+      segment.bytes = await this.#desk.write(segment.file, fileOffset(segment, this.#end.position), records);
       // Who syncs finds out then.
       if (fsync === "never") mustBeLinked(segment);
     } catch (error) {
@@ -276,7 +270,7 @@ export class SegmentWriter {
     try {
       file = await this.#create(`${path}.new`);
       await file.write(0, encodeSegmentHeader({ salt, number, base: begin, createdAtMs: clock.wallMs() }));
-      const bytes = await this.#put(file, SEGMENT_HEADER_BYTES, records);
+      const bytes = await this.#desk.write(file, SEGMENT_HEADER_BYTES, records);
       if (this.#isBroken && fsync !== "never") await file.sync();
       // Until it has its name it does not exist: nothing is taken from the old one before the new one has it.
       await disk.rename(`${path}.new`, path);
@@ -310,31 +304,6 @@ export class SegmentWriter {
       await makeFolder(disk, folder);
       return await disk.create(path);
     }
-  }
-
-  /** Writes records behind each other. @returns Where the last one ends in the file. */
-  async #put(file: DiskFile, offset: number, records: readonly TailRecord[]): Promise<number> {
-    let deskBytes = 0;
-    const clearDesk = async () => {
-      if (deskBytes > 0) await file.write(offset, this.#desk.subarray(0, deskBytes));
-      offset += deskBytes;
-      deskBytes = 0;
-    };
-    for (const { head, hopsBytes, payload } of records) {
-      const isLarge = payload.length >= LARGE_PAYLOAD_BYTES;
-      const byteCount = RECORD_HEAD_BYTES + hopsBytes.length + (isLarge ? 0 : payload.length);
-      if (deskBytes + byteCount > DESK_BYTES) await clearDesk();
-      encodeRecordHead(head, this.#options.salt, this.#desk.subarray(deskBytes));
-      this.#desk.set(hopsBytes, deskBytes + RECORD_HEAD_BYTES);
-      if (!isLarge) this.#desk.set(payload, deskBytes + RECORD_HEAD_BYTES + hopsBytes.length);
-      deskBytes += byteCount;
-      if (!isLarge) continue;
-      await clearDesk();
-      await file.write(offset, payload);
-      offset += payload.length;
-    }
-    await clearDesk();
-    return offset;
   }
 
   #fail(error: unknown): void {
