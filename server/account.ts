@@ -81,11 +81,7 @@ export class Account implements Receipts {
 
   /** Exact at rest; in motion it may be out by the operations in flight. */
   balance(): Balance {
-    const signals = SIGNALS.map((signal) => this.#signalBalance(signal));
-    const balanced = signals.every((signal) =>
-      signal.balanced && signal.destinations.every((destination) => destination.balanced)
-    );
-    return { balanced, signals };
+    return balanceOf(SIGNALS.map((signal) => this.#signalBalance(signal)));
   }
 
   /** The account as lines for people: one for each signal, one for each signal at each destination. */
@@ -110,6 +106,14 @@ export class Account implements Receipts {
   }
 }
 
+/** The account that these make together: it balances when every equation does. */
+export function balanceOf(signals: readonly SignalBalance[]): Balance {
+  const balanced = signals.every((signal) =>
+    signal.balanced && signal.destinations.every((destination) => destination.balanced)
+  );
+  return { balanced, signals };
+}
+
 /** An account as lines for people: one for each signal, one for each signal at each destination. */
 export function equationsOf({ signals }: Balance): readonly string[] {
   const rows = signals.flatMap((signal) => [
@@ -123,7 +127,11 @@ export function equationsOf({ signals }: Balance): readonly string[] {
   return rows.map(({ name, equation }) => `${name.padEnd(nameWidth)}   ${equation}`);
 }
 
-function destinationBalance(cursor: Cursor, { acceptedItems, isDurable }: Journal): DestinationBalance {
+/** What a cursor says of its destination, of all that its journal accepted. */
+export function destinationBalance(
+  cursor: Pick<Cursor, "name" | "queued" | "totals">,
+  { acceptedItems, isDurable }: Pick<Journal, "acceptedItems" | "isDurable">,
+): DestinationBalance {
   const { delivered, rejected, quarantined, dropped, redelivered } = cursor.totals;
   const queued = cursor.queued;
   const settled = delivered + total(rejected) + quarantined + total(dropped);
@@ -164,10 +172,9 @@ function receiptEquation({ received, accepted, refused, balanced }: SignalBalanc
 function deliveryEquation(accepted: number, destination: DestinationBalance): string {
   const { delivered, rejected, quarantined, dropped, queued, isDurable, balanced } = destination;
   const where = queued > 0 && isDurable ? " (on the disk)" : "";
-  return `accepted ${accepted} = delivered ${delivered} + rejected ${
-    withReasons(rejected)
-  } + quarantined ${quarantined}` +
-    ` + dropped ${withReasons(dropped)} + queued ${queued}${where}   ${verdict(balanced)}`;
+  const settled = `delivered ${delivered} + rejected ${withReasons(rejected)} + quarantined ${quarantined}`;
+  return `accepted ${accepted} = ${settled} + dropped ${withReasons(dropped)} + queued ${queued}${where}   ` +
+    verdict(balanced);
 }
 
 function withReasons(counts: Readonly<CountByReason>): string {

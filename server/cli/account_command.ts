@@ -1,6 +1,5 @@
-import type { SignalBalance } from "../account.ts";
-import { equationsOf } from "../account.ts";
-import { isBalanced, signalBalance } from "./balance.ts";
+import { balanceOf, equationsOf, type SignalBalance } from "../account.ts";
+import { signalBalance } from "./balance.ts";
 import { dataFolder, inspect, signalsIn } from "./folder.ts";
 import { type CliIo, type CommonOptions, EXIT, type ExitCode, print, printJson } from "./io.ts";
 import { balancesFrom } from "./metrics_balance.ts";
@@ -15,7 +14,7 @@ export interface AccountOptions extends CommonOptions {
 export async function account(options: AccountOptions, io: CliIo): Promise<ExitCode> {
   const { url, json } = options;
   const signals = url === undefined ? await fromFolder(options, io) : await balancesFrom(url, io);
-  const balance = isBalanced(signals);
+  const balance = balanceOf(signals);
   if (json) printJson(io, balance);
   else print(io, equationsOf(balance));
   return balance.balanced ? EXIT.ok : EXIT.wrong;

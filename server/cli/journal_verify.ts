@@ -1,7 +1,7 @@
 import { checkedBytes, checkStream, type StreamCheck } from "../../exporters/journal/inspection_check.ts";
 import type { Signal } from "../../exporters/signal.ts";
-import { equationsOf, type SignalBalance } from "../account.ts";
-import { isBalanced, signalBalance } from "./balance.ts";
+import { type Balance, balanceOf, equationsOf, type SignalBalance } from "../account.ts";
+import { signalBalance } from "./balance.ts";
 import { type Finding, findingsOf } from "./findings.ts";
 import { dataFolder, inspect, signalsIn, streamFolder } from "./folder.ts";
 import { type CliIo, type CommonOptions, EXIT, type ExitCode, print, printJson, SILENT } from "./io.ts";
@@ -25,11 +25,11 @@ export async function journalVerify(options: CommonOptions, io: CliIo): Promise<
   const data = await dataFolder(options, io);
   const reports: SignalReport[] = [];
   for (const signal of await signalsIn(data, io)) reports.push(await verifySignal(data, signal, options, io));
-  const { balanced } = isBalanced(reports.map(({ account }) => account));
+  const balance = balanceOf(reports.map(({ account }) => account));
   const isWhole = reports.every(({ findings }) => !findings.some(({ isDamage }) => isDamage));
-  if (options.json) printJson(io, { folder: data, whole: isWhole, balanced, signals: reports });
-  else print(io, reportText(data, reports, isWhole, balanced));
-  return isWhole && balanced ? EXIT.ok : EXIT.wrong;
+  if (options.json) printJson(io, { folder: data, whole: isWhole, balanced: balance.balanced, signals: reports });
+  else print(io, reportText(data, reports, isWhole, balance));
+  return isWhole && balance.balanced ? EXIT.ok : EXIT.wrong;
 }
 
 async function verifySignal(
@@ -62,16 +62,16 @@ function reportText(
   data: string,
   reports: readonly SignalReport[],
   isWhole: boolean,
-  balanced: boolean,
+  balance: Balance,
 ): readonly string[] {
   const findings = reports.flatMap(({ findings }) => findings);
   return [
     ...reports.flatMap(signalText),
     "",
-    ...equationsOf(isBalanced(reports.map(({ account }) => account))),
+    ...equationsOf(balance),
     "",
-    ...(isWhole && balanced ? [wholeText(data, reports)] : []),
-    ...advice(findings, balanced),
+    ...(isWhole && balance.balanced ? [wholeText(data, reports)] : []),
+    ...advice(findings, balance.balanced),
   ];
 }
 
@@ -82,9 +82,8 @@ function wholeText(data: string, reports: readonly SignalReport[]): string {
     return items > 0 ? [itemsText(items, signal)] : [];
   });
   if (known.length === 0) return `${data} is whole.`;
-  return `${data} has nothing wrong that is not known: ${
-    known.join(", ")
-  } were lost before a repair noted it, and each ` +
+  const lost = known.join(", ");
+  return `${data} has nothing wrong that is not known: ${lost} were lost before a repair noted it, and each ` +
     "destination's account shows what it lost as dropped{corrupt}.";
 }
 
@@ -104,15 +103,13 @@ function signalText({ signal, folder, records, items, bytes, segments, findings 
 /** What to do, in the order in which it should be done. */
 function advice(findings: readonly Finding[], balanced: boolean): readonly string[] {
   const damage = findings.filter(({ isDamage }) => isDamage);
-  const lostItems = damage.reduce((sum, finding) => sum + finding.lostItems, 0);
+  const nothing = damage.some(({ lostItems }) => lostItems > 0) ? "" : " (here: nothing)";
   const lines: string[] = [];
   if (damage.length > 0) {
     lines.push(
       "What to do: nothing has to be done for the server. It starts, steps over what cannot be read, and counts it.",
       "  `deno task cli journal repair`, with the server ended, does so now: it keeps the damaged bytes in .damaged files",
-      `  beside the segments and notes what is lost${
-        lostItems > 0 ? "" : " (here: nothing)"
-      }. What can be read is kept.`,
+      `  beside the segments and notes what is lost${nothing}. What can be read is kept.`,
       "  Crashes do not do this: the disk, or somebody who wrote to the files, did. Look at the system's log (dmesg) and",
       "  check the disk (smartctl).",
     );

@@ -6,8 +6,9 @@ import { journalInspect } from "./journal_inspect.ts";
 import { journalRepair } from "./journal_repair.ts";
 import { journalVerify } from "./journal_verify.ts";
 import { quarantineDrop } from "./quarantine_drop.ts";
-import { quarantineList, quarantineShow } from "./quarantine_list.ts";
+import { quarantineList } from "./quarantine_list.ts";
 import { quarantineReplay } from "./quarantine_replay.ts";
+import { quarantineShow } from "./quarantine_show.ts";
 
 /** What help may take of a line. */
 const HELP_WIDTH = 100;

@@ -1,12 +1,7 @@
 import { dataFolder, lockFolder } from "./folder.ts";
-import { CliFailure, type CliIo, type CommonOptions, EXIT, type ExitCode, print, printJson } from "./io.ts";
-import { chosen, openQuarantine } from "./quarantine_folder.ts";
+import { CliFailure, type CliIo, EXIT, type ExitCode, print, printJson } from "./io.ts";
+import { type ChoiceOptions, chosen, openQuarantine } from "./quarantine_folder.ts";
 import { countText, sizeText } from "./words.ts";
-
-/** What commands are told that take records out of quarantine. */
-export interface ChoiceOptions extends CommonOptions {
-  readonly all?: boolean;
-}
 
 /** What `quarantine drop` is told. */
 export interface DropOptions extends ChoiceOptions {

@@ -1,11 +1,14 @@
 import type { Disk } from "../../exporters/journal/disk.ts";
 import { LookingDisk } from "../../exporters/journal/looking_disk.ts";
-import { Quarantine, type QuarantinedRecord, type QuarantineEntry } from "../../exporters/journal/quarantine.ts";
+import { Quarantine, type QuarantineEntry } from "../../exporters/journal/quarantine.ts";
 import { asFailure } from "./folder.ts";
-import { CliFailure, type CliIo, EXIT } from "./io.ts";
+import { CliFailure, type CliIo, type CommonOptions, EXIT } from "./io.ts";
 
-/** An entry whose files are whole, as far as that is known without reading them. */
-export type WholeEntry = QuarantineEntry & { readonly record: QuarantinedRecord };
+/** What commands are told that take records out of quarantine. */
+export interface ChoiceOptions extends CommonOptions {
+  /** Every record, instead of some by their ids. */
+  readonly all?: boolean;
+}
 
 /** Opens a quarantine to look at it: nothing is made that is not there. */
 export function lookIntoQuarantine(data: string, io: CliIo): Promise<Quarantine> {

@@ -1,15 +1,8 @@
 import type { QuarantineEntry } from "../../exporters/journal/quarantine.ts";
 import { dataFolder } from "./folder.ts";
-import { CliFailure, type CliIo, type CommonOptions, EXIT, type ExitCode, print, printJson } from "./io.ts";
-import { requestView } from "./otlp_view.ts";
-import { chosen, lookIntoQuarantine } from "./quarantine_folder.ts";
+import { type CliIo, type CommonOptions, EXIT, type ExitCode, print, printJson } from "./io.ts";
+import { lookIntoQuarantine } from "./quarantine_folder.ts";
 import { countText, shownText, sizeText, tableText } from "./words.ts";
-
-/** What `quarantine show` is told. */
-export interface ShowOptions extends CommonOptions {
-  /** Only the payload, as it was accepted. */
-  readonly raw?: boolean;
-}
 
 const HEADINGS = ["id", "signal", "destination", "refused", "items", "bytes", "reason", "message"] as const;
 /** What a line of a table has room for. */
@@ -34,26 +27,8 @@ export async function quarantineList(options: CommonOptions, io: CliIo): Promise
   return EXIT.ok;
 }
 
-/** Shows one record: why it is here, and what is in it. */
-export async function quarantineShow(id: string, options: ShowOptions, io: CliIo): Promise<ExitCode> {
-  const data = await dataFolder(options, io);
-  const quarantine = await lookIntoQuarantine(data, io);
-  const [entry] = chosen(quarantine, [id], false);
-  const reading = await quarantine.read(id);
-  if (reading.status !== "read") {
-    const what = reading.status === "damaged" ? reading.damage : "it was removed meanwhile";
-    throw new CliFailure(`Cannot read ${id}: ${what}; \`quarantine drop ${id} --yes\` removes what is left of it`);
-  }
-  if (options.raw) {
-    io.write(reading.payload);
-    return EXIT.ok;
-  }
-  printJson(io, { record: reading.record, request: requestView(reading.payload, entry.signal) });
-  return EXIT.ok;
-}
-
 /** An entry for a program: its description, or what is wrong with it. */
-export function entryJson({ id, signal, bytes, record, damage }: QuarantineEntry): unknown {
+function entryJson({ id, signal, bytes, record, damage }: QuarantineEntry): unknown {
   return { id, signal, diskBytes: bytes, damage: damage ?? null, record: record ?? null };
 }
 

@@ -7,8 +7,7 @@ import { HttpTransport } from "../../exporters/transport/http.ts";
 import { HOP_HEADER } from "../hops.ts";
 import { asFailure, dataFolder, inspect, journalFolder, lockFolder, signalsIn, tryLockFolder } from "./folder.ts";
 import { CliFailure, type CliIo, EXIT, type ExitCode, print, printJson, SILENT } from "./io.ts";
-import type { ChoiceOptions } from "./quarantine_drop.ts";
-import { chosen, lookIntoQuarantine, openQuarantine } from "./quarantine_folder.ts";
+import { type ChoiceOptions, chosen, lookIntoQuarantine, openQuarantine } from "./quarantine_folder.ts";
 import { countText, shownText } from "./words.ts";
 
 /** What `quarantine replay` is told. */
