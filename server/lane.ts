@@ -2,10 +2,11 @@ import type { JournalEntry, TakeLimits } from "../exporters/journal/journal.ts";
 import { ITEM_NAMES, type Signal } from "../exporters/signal.ts";
 import type { LaneStatus } from "./health.ts";
 import { ANSWER_GRACE_MS, answerTo } from "./lane_attempt.ts";
-import { type LaneOptions, type LaneSetup, laneSetup } from "./lane_options.ts";
+import type { Job } from "./lane_job.ts";
 import { LaneNotes } from "./lane_notes.ts";
+import { type LaneOptions, type LaneSetup, laneSetup } from "./lane_options.ts";
 import { type ParkedRecord, PoisonWatch } from "./lane_poison.ts";
-import { type Job, LaneSettler } from "./lane_settler.ts";
+import { LaneSettler } from "./lane_settler.ts";
 import { LaneTurns } from "./lane_turns.ts";
 
 /**

@@ -1,8 +1,8 @@
 import type { SendAnswer } from "../exporters/transport/transport.ts";
 import { brokenAnswer } from "../exporters/transport/unsent.ts";
 import { forwardedHops, HOP_HEADER } from "./hops.ts";
+import type { Job } from "./lane_job.ts";
 import type { LaneSetup } from "./lane_options.ts";
-import type { Job } from "./lane_settler.ts";
 
 /** A transport answers within its deadline plus scheduling. One that does not is not waited for longer than this. */
 export const ANSWER_GRACE_MS = 1000;

@@ -8,7 +8,7 @@ import type { Signal } from "../exporters/signal.ts";
 import { type Sleep, sleep } from "../exporters/sleep.ts";
 import type { Destination } from "./destination.ts";
 import type { Log } from "./log.ts";
-import { OTLP_REQUESTS } from "./otlp_requests.ts";
+import { OTLP_REQUESTS, type RequestTools } from "./otlp_requests.ts";
 
 /** The numbers of a lane. All times are in milliseconds. */
 export interface LaneLimits {
@@ -66,16 +66,6 @@ const LIMITS = {
   parkedRecordsMax: { default: 16, min: 1, max: 1000, integer: true },
   parkedFailuresMax: { default: 5, min: 1, max: 1000, integer: true },
 } as const satisfies Record<keyof LaneLimits, Limit>;
-
-/** What a lane does with bodies, which it never reads itself. */
-export interface RequestTools {
-  /** Concatenates requests of one signal into one. */
-  merge(payloads: readonly Uint8Array[]): Uint8Array;
-  /** Cuts a request in halves; a single part when it holds one item, or cannot be cut. */
-  split(payload: Uint8Array, signal: Signal): readonly Uint8Array[];
-  /** The items in a part. */
-  count(payload: Uint8Array, signal: Signal): number;
-}
 
 /** How a lane is made. */
 export interface LaneOptions extends LaneLimits {

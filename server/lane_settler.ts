@@ -6,32 +6,13 @@ import type { Reason } from "../exporters/reason.ts";
 import { ITEM_NAMES } from "../exporters/signal.ts";
 import { backoffMs } from "../exporters/transport/backoff.ts";
 import type { SendAnswer } from "../exporters/transport/transport.ts";
-import type { LaneNotes, Piece } from "./lane_notes.ts";
+import type { Job } from "./lane_job.ts";
+import type { LaneNotes } from "./lane_notes.ts";
 import type { LaneSetup } from "./lane_options.ts";
 import type { ParkedRecord, PoisonWatch } from "./lane_poison.ts";
 import { type Kept, LaneRefusals } from "./lane_refusals.ts";
 import { LaneStanding } from "./lane_standing.ts";
 import { verdictOn } from "./lane_verdict.ts";
-
-/** One request on its way. */
-export interface Job {
-  /** A `batch` is sent while all is well, a `probe` to find out, a `parked` record to see whether it passes at last. */
-  readonly kind: "batch" | "probe" | "parked";
-  readonly entries: readonly JournalEntry[];
-  /** Records before the probe's, taken but not sent. */
-  readonly skipped: readonly JournalEntry[];
-  /** The place of a `parked` record. */
-  readonly parked: ParkedRecord | undefined;
-  /** The part of the one record that is sent, where it is sent in parts. */
-  readonly piece: Piece | undefined;
-  readonly itemCount: number;
-  /** Whether the circuit was closed when it was sent. */
-  readonly wasClosed: boolean;
-  /** True once its records are settled, or in other hands: its answer has come, or is not waited for any more. */
-  settled: boolean;
-  /** What it has sent into the quarantine: each resolves when that is safe. */
-  readonly leaving: Promise<void>[];
-}
 
 /** How often what became of data is told in the log, each kind by itself: the account counts every item of it. */
 const WARNING_INTERVAL_MS = 60_000;

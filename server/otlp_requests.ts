@@ -1,7 +1,17 @@
 import { mergeRequests } from "../exporters/otlp/merge.ts";
 import { skim } from "../exporters/otlp/skim.ts";
 import { splitRequest } from "../exporters/otlp/split.ts";
-import type { RequestTools } from "./lane_options.ts";
+import type { Signal } from "../exporters/signal.ts";
+
+/** What a lane does with bodies, which it never reads itself. */
+export interface RequestTools {
+  /** Concatenates requests of one signal into one. */
+  merge(payloads: readonly Uint8Array[]): Uint8Array;
+  /** Cuts a request in halves; a single part when it holds one item, or cannot be cut. */
+  split(payload: Uint8Array, signal: Signal): readonly Uint8Array[];
+  /** The items in a part. */
+  count(payload: Uint8Array, signal: Signal): number;
+}
 
 /** What a lane does with OTLP protobuf requests. */
 export const OTLP_REQUESTS: RequestTools = {

@@ -9,7 +9,8 @@ import { RetryBudget } from "../../exporters/transport/retry_budget.ts";
 import { Account, type DestinationBalance } from "../../server/account.ts";
 import { Destination } from "../../server/destination.ts";
 import { Lane } from "../../server/lane.ts";
-import type { LaneLimits, RequestTools } from "../../server/lane_options.ts";
+import type { LaneLimits } from "../../server/lane_options.ts";
+import type { RequestTools } from "../../server/otlp_requests.ts";
 import { FakeClock } from "./clock.ts";
 import { type Script, ScriptedTransport } from "./backend.ts";
 
