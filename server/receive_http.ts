@@ -4,7 +4,6 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import { type Limit, withinLimits } from "../core/limits.ts";
 import type { Journal } from "../exporters/journal/journal.ts";
 import { encodeExportResponse } from "../exporters/otlp/response.ts";
-import { encodeStatus } from "../exporters/otlp/status.ts";
 import type { Reason } from "../exporters/reason.ts";
 import { ITEM_NAMES, type Signal } from "../exporters/signal.ts";
 import { type Sleep, sleep as realSleep } from "../exporters/sleep.ts";
@@ -15,6 +14,7 @@ import { type IngestBudget, Reservation } from "./ingest_budget.ts";
 import type { Log } from "./log.ts";
 import { answerNotHttp } from "./not_http.ts";
 import { BearerToken, CONTENT_TYPES, type HeadRules, type HttpRefusal, type OtlpHead, readHead } from "./otlp_head.ts";
+import { OtlpRefusals, refusalBody } from "./otlp_refusals.ts";
 import { announcedBytes, type BodyRead, readBody } from "./read_body.ts";
 import { ReadDeadlines } from "./read_deadlines.ts";
 
@@ -39,8 +39,8 @@ export interface ReceiverLimits {
    */
   readonly headersTimeoutMs?: number;
   /**
-   * How long a connection is kept without a request, in milliseconds: longer than the 60 s after which metrics are usually sent
-   * again, so that a sender does not write into a connection that is just being closed. From 1 to 3 600 000.
+   * How long a connection is kept without a request, in milliseconds: longer than the 60 s after which metrics are
+   * usually sent again, so that a sender does not write into a connection that is just being closed. From 1 to 3 600 000.
    *
    * @default {75_000}
    */
@@ -52,7 +52,8 @@ export interface ReceiverLimits {
    */
   readonly connectionCountMax?: number;
   /**
-   * When a sender that was refused for want of room may try again, in milliseconds; told in whole seconds. From 0 to 3 600 000.
+   * When a sender that was refused for want of room may try again, in milliseconds; told in whole seconds. From 0 to
+   * 3 600 000.
    *
    * @default {1000}
    */
@@ -105,23 +106,9 @@ const INLINE_JSON_BYTES_MAX = 131_072;
 /** How often the runtime looks for connections whose time is up. */
 const CONNECTION_CHECK_MS = 1000;
 
-/** The codes of google.rpc.Code that say what our HTTP statuses say. */
-const RPC_CODES: Readonly<Record<HttpRefusal["status"], number>> = {
-  400: 3,
-  401: 16,
-  404: 5,
-  405: 12,
-  408: 4,
-  413: 3,
-  415: 3,
-  417: 3,
-  500: 13,
-  503: 14,
-};
-
 /**
- * OTLP/HTTP over `node:http`: takes requests, counts what is in them, and puts them into the journals. The answer is 200 when the
- * journal has the record.
+ * OTLP/HTTP over `node:http`: takes requests, counts what is in them, and puts them into the journals. The answer is 200
+ * when the journal has the record.
  *
  * ```
  *   head ──► body ──► inflate, translate, count, sample ──► journal ──► 200
@@ -133,6 +120,7 @@ export class OtlpHttpReceiver {
   readonly #options: OtlpHttpReceiverOptions;
   readonly #limits: Readonly<Required<ReceiverLimits>>;
   readonly #rules: HeadRules;
+  readonly #refusals: OtlpRefusals;
   readonly #clock: Clock;
   readonly #sleep: Sleep;
   readonly #deadlines: ReadDeadlines;
@@ -147,6 +135,7 @@ export class OtlpHttpReceiver {
   constructor(options: OtlpHttpReceiverOptions) {
     this.#options = options;
     this.#limits = withinLimits<keyof ReceiverLimits>("create OTLP/HTTP receiver", options, LIMITS);
+    this.#refusals = new OtlpRefusals(this.#limits);
     const { hopId, ingestToken, clock = systemClock, sleep = realSleep, decodeWorker } = options;
     this.#rules = { hopId, token: ingestToken === undefined ? undefined : new BearerToken(ingestToken) };
     this.#clock = clock;
@@ -232,8 +221,8 @@ export class OtlpHttpReceiver {
 
   /** Why a body of that many bytes is not even begun. */
   #refusalBySize({ encoding }: OtlpHead, bytes: number): HttpRefusal | undefined {
-    if (bytes > this.#limits.bodyBytesMax) return this.#tooLarge(encoding);
-    if (bytes > this.#options.budget.freeBytes) return this.#overloaded(encoding);
+    if (bytes > this.#limits.bodyBytesMax) return this.#refusals.tooLarge(encoding);
+    if (bytes > this.#options.budget.freeBytes) return this.#refusals.overloaded(encoding);
     return undefined;
   }
 
@@ -247,7 +236,7 @@ export class OtlpHttpReceiver {
       const inline = this.#decodeInline(head, read.body, reservation);
       const decoded = inline ?? await this.#decodeInWorker(head, read.body, reservation);
       if (decoded.outcome === "decoded") await this.#keep(response, head, decoded, draining);
-      else this.#refuse(response, this.#refusalOf(decoded, head));
+      else this.#refuse(response, this.#refusals.notDecoded(head.encoding, decoded));
     } catch (error) {
       this.#options.log?.("error", `A request of ${head.signal} could not be received: ${error}`);
       this.#refuse(response, { status: 500, message: "The server has failed.", encoding: head.encoding });
@@ -294,19 +283,14 @@ export class OtlpHttpReceiver {
     receipts.received(signal, itemCount);
     if (outcome !== "appended") {
       receipts.refused(signal, outcome, itemCount);
-      this.#refuse(
-        response,
-        outcome === "too_large" ? this.#tooLargeForQueue(encoding) : this.#overloaded(encoding, outcome),
-      );
-      return;
+      return this.#refuse(response, this.#refusals.notKept(encoding, outcome));
     }
     if (sampledCount > 0) journals[signal].discard(sampledCount, "sampled");
     if (invalidCount > 0) receipts.refused(signal, "invalid", invalidCount);
+    const items = ITEM_NAMES[signal];
     const partial = invalidCount === 0 ? undefined : {
       rejectedCount: invalidCount,
-      message: `${invalidCount} of ${itemCount} ${
-        ITEM_NAMES[signal]
-      } have a trace or span id of the wrong length or all zero.`,
+      message: `${invalidCount} of ${itemCount} ${items} have a trace or span id of the wrong length or all zero.`,
     };
     this.#answer(response, 200, CONTENT_TYPES[encoding], encodeExportResponse(signal, encoding, partial));
   }
@@ -327,41 +311,19 @@ export class OtlpHttpReceiver {
 
   #refuseBody(response: ServerResponse, { encoding }: OtlpHead, status: Exclude<BodyRead["status"], "complete">): void {
     if (status === "aborted") return;
-    if (status === "too_large") this.#refuse(response, this.#tooLarge(encoding));
-    else if (status === "memory_full") this.#refuse(response, this.#overloaded(encoding));
+    if (status === "too_large") this.#refuse(response, this.#refusals.tooLarge(encoding));
+    else if (status === "memory_full") this.#refuse(response, this.#refusals.overloaded(encoding));
     else this.#refuse(response, { status: 408, message: "The body did not arrive in time.", encoding }, true);
   }
 
-  #refusalOf(answer: Exclude<DecodeAnswer, DecodedRequest>, { encoding }: OtlpHead): HttpRefusal {
-    if (answer.outcome === "too_large") return this.#tooLarge(encoding);
-    if (answer.outcome === "too_heavy") return { status: 413, message: answer.message, encoding };
-    if (answer.outcome === "malformed") return { status: 400, message: answer.message, encoding };
-    return { ...this.#overloaded(encoding), message: answer.message };
-  }
-
-  #tooLarge(encoding: HttpRefusal["encoding"]): HttpRefusal {
-    const message = `The body must be at most ${this.#limits.bodyBytesMax} bytes, also when inflated.`;
-    return { status: 413, message, encoding };
-  }
-
-  #tooLargeForQueue(encoding: HttpRefusal["encoding"]): HttpRefusal {
-    return { status: 413, message: "The request is larger than the whole queue. Send less at once.", encoding };
-  }
-
-  #overloaded(encoding: HttpRefusal["encoding"], reason: Reason = "memory_full"): HttpRefusal {
-    const retryAfter = `${Math.ceil(this.#limits.retryAfterMs / 1000)}`;
-    return { status: 503, message: OVERLOADS[reason] ?? OVERLOAD, encoding, headers: { "retry-after": retryAfter } };
-  }
-
   #refuse(response: ServerResponse, refusal: HttpRefusal, thenClose = false): void {
-    const { status, message, encoding, headers } = refusal;
-    // What still comes of the body is thrown away, up to the request's timeout: unread, it would hold up the connection, or
-    // reset it before the sender has seen the answer.
+    const { status, encoding, headers } = refusal;
+    // What still comes of the body is thrown away, up to the request's timeout: unread, it would hold up the connection,
+    // or reset it before the sender has seen the answer.
     response.req.resume();
-    const violations = status === 400 ? [message] : undefined;
-    const body = encodeStatus(encoding, { code: RPC_CODES[status], message, violations });
     const connection = thenClose ? { connection: "close" } : undefined;
-    this.#answer(response, status, CONTENT_TYPES[encoding], body, { ...headers, ...connection });
+    const allHeaders = { ...headers, ...connection };
+    this.#answer(response, status, CONTENT_TYPES[encoding], refusalBody(refusal), allHeaders);
   }
 
   #answer(
@@ -384,14 +346,6 @@ export class OtlpHttpReceiver {
 }
 
 const NO_MEMORY: DecodeAnswer = { outcome: "failed", message: "There is no memory free to decode the request." };
-
-const OVERLOAD = "The server has no room for the request now.";
-const OVERLOADS: Readonly<Partial<Record<Reason, string>>> = {
-  memory_full: "Too many requests are being received now.",
-  queue_full: "The queue is full.",
-  journal_full: "The disk takes nothing now: it is full, or fails.",
-  shutdown: "The server is shutting down.",
-};
 
 /** What goes wrong with a connection shows as the end of its requests; the event needs a listener all the same. */
 function ignore(): void {}
