@@ -7,7 +7,7 @@ import {
   slotBytes,
 } from "../../../exporters/journal/format.ts";
 import { FakeDisk } from "../../fakes/disk.ts";
-import { ALL_IDS, backlog, RECORD_COUNT } from "./damage_fixture.ts";
+import { ALL_IDS, makeBacklog, RECORD_COUNT } from "./backlog_fixture.ts";
 import {
   assertBalance,
   atRest,
@@ -36,7 +36,7 @@ async function mustLoseOnly(disk: FakeDisk, lost: readonly number[], where: stri
 }
 
 Deno.test("a flipped byte anywhere in a segment costs the record it is in, and in a header nothing", async () => {
-  const { disk, places, segments } = await backlog();
+  const { disk, places, segments } = await makeBacklog();
   for (const path of segments) {
     const bytes = disk.content(path);
     for (let offset = 0; offset < bytes.length; offset++) {
@@ -49,7 +49,7 @@ Deno.test("a flipped byte anywhere in a segment costs the record it is in, and i
 });
 
 Deno.test("a segment that was cut at any length loses what is behind the cut", async () => {
-  const { disk, places, segments } = await backlog();
+  const { disk, places, segments } = await makeBacklog();
   for (const path of [segments[0], segments[1], segments[segments.length - 1]]) {
     const bytes = disk.content(path);
     for (let length = 0; length < bytes.length; length++) {
@@ -62,7 +62,7 @@ Deno.test("a segment that was cut at any length loses what is behind the cut", a
 });
 
 Deno.test("a page of zeros, of random bytes or of another file costs the records in it", async () => {
-  const { disk, places, segments } = await backlog({ segmentBytesMax: 9000, payloadBytes: 1700 });
+  const { disk, places, segments } = await makeBacklog({ segmentBytesMax: 9000, payloadBytes: 1700 });
   for (const path of segments) {
     const bytes = disk.content(path);
     for (let start = 0; start < bytes.length; start += 4096) {
@@ -84,7 +84,7 @@ Deno.test("a page of zeros, of random bytes or of another file costs the records
 });
 
 Deno.test("a segment that is gone is lost to the item, whichever it is, and so are several, and all", async () => {
-  const { disk, places, segments } = await backlog();
+  const { disk, places, segments } = await makeBacklog();
   for (const gone of [...segments.map((path) => [path]), segments.slice(1, 3), segments.slice(-2), segments]) {
     const damaged = disk.afterKill();
     for (const path of gone) damaged.delete(path);
@@ -94,7 +94,7 @@ Deno.test("a segment that is gone is lost to the item, whichever it is, and so a
 });
 
 Deno.test("segments under each other's names, copies, and files of somebody else cost nothing", async () => {
-  const { disk, segments } = await backlog();
+  const { disk, segments } = await makeBacklog();
   const swapped = disk.afterKill();
   swapped.swap(segments[0], segments[2]);
   await mustLoseOnly(swapped, [], "swapped");
@@ -111,7 +111,7 @@ Deno.test("segments under each other's names, copies, and files of somebody else
 });
 
 Deno.test("a flipped byte anywhere in a cursor or in the state of the stream, a cut at any length and a zeroed page cost nothing", async () => {
-  const { disk, slots } = await backlog();
+  const { disk, slots } = await makeBacklog();
   assert.equal(slots.length, 2);
   for (const path of slots) {
     const bytes = disk.content(path);
@@ -134,7 +134,7 @@ Deno.test("a flipped byte anywhere in a cursor or in the state of the stream, a 
 });
 
 Deno.test("without the state of the stream nothing is lost; without a usable cursor it begins at the oldest record", async () => {
-  const { disk } = await backlog();
+  const { disk } = await makeBacklog();
   const stateless = disk.afterKill();
   stateless.delete(`${STREAM_FOLDER}/stream.slots`);
   await mustLoseOnly(stateless, [], "without the state");
@@ -166,7 +166,7 @@ Deno.test("what was discarded before a cursor was made is known by the cursor to
 });
 
 Deno.test("the last record counts only when it is whole: a torn one was never answered, as far as anybody knows", async () => {
-  const { disk, places } = await backlog();
+  const { disk, places } = await makeBacklog();
   const last = places[places.length - 1];
   const bytes = disk.content(last.path);
   disk.damage(last.path, bytes.with(last.to - 1, bytes[last.to - 1] ^ 1));

@@ -1,15 +1,15 @@
 /** Damage of all kinds at once: what the single ones cost stands in disk_journal_damage_test.ts. */
 
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { nodeDisk } from "../../../exporters/journal/disk.ts";
 import { SEGMENT_HEADER_BYTES, SLOT_BYTES_MAX } from "../../../exporters/journal/format.ts";
-import type { FakeDisk } from "../../fakes/disk.ts";
 import { sleep } from "../../../exporters/sleep.ts";
-import { ALL_IDS, type Backlog, backlog } from "./damage_fixture.ts";
+import type { FakeDisk } from "../../fakes/disk.ts";
+import { TemporaryFolder } from "../../fakes/temporary_folder.ts";
+import { ALL_IDS, type Backlog, makeBacklog } from "./backlog_fixture.ts";
 import {
   assertBalance,
   drain,
@@ -129,7 +129,7 @@ async function copy(disk: FakeDisk, from: string, to: string): Promise<void> {
 
 Deno.test("P2-16 whatever happens to whichever files at once, it starts, serves, loses only what was hit, and balances over the next restart", async () => {
   const settledCount = 2;
-  const whole = await backlog({ settledCount });
+  const whole = await makeBacklog({ settledCounts: { a: settledCount }, inFlightCount: settledCount });
   await fc.assert(
     fc.asyncProperty(fc.array(damage, { minLength: 1, maxLength: 4 }), async (damages) => {
       let disk = whole.disk.afterKill();
@@ -167,28 +167,24 @@ Deno.test("P2-16 whatever happens to whichever files at once, it starts, serves,
 });
 
 Deno.test("folders, links and garbage under the names of a journal's files do not keep it from starting and serving", async () => {
-  const parent = mkdtempSync(join(tmpdir(), "journal-"));
-  try {
-    const folder = join(parent, "data");
-    const options = { folder, disk: nodeDisk, sleep, segmentBytesMax: 4096 };
-    const first = await openJournal({} as FakeDisk, options);
-    first.cursor("a", "reject");
-    for (const id of ALL_IDS) await first.append(recordOf(id));
-    await first.close();
-    const names = ["000000000050.segment", "c-0000000000000000.cursor", "stream.slots.new", "lost+found", "1.damaged"];
-    for (const name of names) mkdirSync(join(folder, "traces", name));
-    for (const name of GARBAGE_NAMES.filter((name) => !names.includes(name))) {
-      writeFileSync(join(folder, "traces", name), "?".repeat(1000));
-    }
-    const journal = await openJournal({} as FakeDisk, options);
-    const cursor = journal.cursor("a", "reject");
-    assert.equal(journal.acceptedItems, itemsOf(ALL_IDS));
-    assert.deepEqual(drain(cursor), ALL_IDS);
-    assert.equal(await journal.append(recordOf(50)), "appended");
-    assert.equal(lostItems(cursor), 0);
-    assertBalance(journal);
-    await journal.close();
-  } finally {
-    rmSync(parent, { recursive: true, force: true });
+  using parent = new TemporaryFolder();
+  const folder = join(parent.path, "data");
+  const options = { folder, disk: nodeDisk, sleep, segmentBytesMax: 4096 };
+  const first = await openJournal({} as FakeDisk, options);
+  first.cursor("a", "reject");
+  for (const id of ALL_IDS) await first.append(recordOf(id));
+  await first.close();
+  const names = ["000000000050.segment", "c-0000000000000000.cursor", "stream.slots.new", "lost+found", "1.damaged"];
+  for (const name of names) mkdirSync(join(folder, "traces", name));
+  for (const name of GARBAGE_NAMES.filter((name) => !names.includes(name))) {
+    writeFileSync(join(folder, "traces", name), "?".repeat(1000));
   }
+  const journal = await openJournal({} as FakeDisk, options);
+  const cursor = journal.cursor("a", "reject");
+  assert.equal(journal.acceptedItems, itemsOf(ALL_IDS));
+  assert.deepEqual(drain(cursor), ALL_IDS);
+  assert.equal(await journal.append(recordOf(50)), "appended");
+  assert.equal(lostItems(cursor), 0);
+  assertBalance(journal);
+  await journal.close();
 });

@@ -1,24 +1,18 @@
 import assert from "node:assert/strict";
-import { lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { lstatSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { nodeDisk } from "../../../exporters/journal/disk.ts";
 import { DiskJournal } from "../../../exporters/journal/disk_journal.ts";
 import { RECORD_HEAD_BYTES } from "../../../exporters/journal/format.ts";
 import { FakeDisk } from "../../fakes/disk.ts";
+import { TemporaryFolder } from "../../fakes/temporary_folder.ts";
 import { journalConformance } from "./journal_conformance.ts";
-
-/** A folder of the test's own, and what takes it away again. */
-function temporaryFolder(): { readonly path: string } & Disposable {
-  const path = mkdtempSync(join(tmpdir(), "journal-"));
-  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
-}
 
 const folders: Disposable[] = [];
 
 journalConformance("DiskJournal on the real disk", {
   make: (limits) => {
-    const folder = temporaryFolder();
+    const folder = new TemporaryFolder();
     folders.push(folder);
     return DiskJournal.open("traces", { ...limits, folder: join(folder.path, "data"), segmentBytesMax: 1024 });
   },
@@ -33,11 +27,10 @@ globalThis.addEventListener("unload", () => {
 
 /** What the journal relies on, asked of the real disk and of the one that stands for it in the other tests. */
 for (
-  const [name, disk, folderOf] of [["node:fs", nodeDisk, temporaryFolder], [
-    "the fake",
-    new FakeDisk(),
-    fakeFolder,
-  ]] as const
+  const [name, disk, folderOf] of [
+    ["node:fs", nodeDisk, () => new TemporaryFolder()],
+    ["the fake", new FakeDisk(), fakeFolder],
+  ] as const
 ) {
   Deno.test(`${name}: a file is made once, written anywhere, read to its end, renamed over another, and deleted`, async () => {
     using folder = folderOf();
@@ -82,7 +75,7 @@ function fakeFolder(): { readonly path: string } & Disposable {
 }
 
 Deno.test("a closed file is not read, although another file may have its number", async () => {
-  using folder = temporaryFolder();
+  using folder = new TemporaryFolder();
   const file = await nodeDisk.create(join(folder.path, "a"));
   await file.write(0, new Uint8Array([1]));
   await file.close();
@@ -94,7 +87,7 @@ Deno.test("a closed file is not read, although another file may have its number"
 });
 
 Deno.test("everything of a journal is for its owner alone, and a folder that is a link or a file is refused", async () => {
-  using folder = temporaryFolder();
+  using folder = new TemporaryFolder();
   const data = join(folder.path, "data");
   const journal = await DiskJournal.open("traces", { folder: data });
   journal.cursor("a/../b", "reject");

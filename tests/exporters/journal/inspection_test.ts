@@ -59,7 +59,9 @@ function expected(places: readonly Place[]): readonly Loss[] {
 }
 
 async function eachCursor(look: (backlog: Backlog, where: string) => Promise<void>): Promise<void> {
-  for (const taken of [0, 5, RECORD_COUNT]) await look(await makeBacklog({ a: 0, b: taken }), `b has taken ${taken}`);
+  for (const taken of [0, 5, RECORD_COUNT]) {
+    await look(await makeBacklog({ settledCounts: { a: 0, b: taken } }), `b has taken ${taken}`);
+  }
 }
 
 Deno.test("a flipped byte is found where it is: its file, the bytes of its record, its items", async () => {
@@ -102,7 +104,7 @@ Deno.test("a cut segment is found with the bytes that are left of the record, an
 });
 
 Deno.test("a segment that is gone is found by what is around it, and missed only where it is still wanted", async () => {
-  const { disk, places, segments } = await makeBacklog({ a: 0, b: 5 });
+  const { disk, places, segments } = await makeBacklog({ settledCounts: { a: 0, b: 5 } });
   for (const [index, path] of segments.entries()) {
     const damaged = disk.afterKill();
     damaged.delete(path);

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { lstatSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { lstatSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { crc32 } from "node:zlib";
@@ -8,49 +7,47 @@ import fc from "fast-check";
 import { Quarantine } from "../../../exporters/journal/quarantine.ts";
 import { FakeClock } from "../../fakes/clock.ts";
 import { FakeDisk } from "../../fakes/disk.ts";
+import { TemporaryFolder } from "../../fakes/temporary_folder.ts";
 import { BAD_DATA, FOLDER, openQuarantine, payloadOf, refused, sequencesIn } from "./quarantine_fixture.ts";
 
 Deno.test("what is refused for good is kept on the disk: its bytes, and beside them what it is and why", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "quarantine-"));
-  try {
-    const clock = new FakeClock();
-    const quarantine = await Quarantine.open({ folder: join(folder, "quarantine"), clock });
-    const record = refused(3, { hops: "a, b" });
-    assert.equal(await quarantine.put(record, { reason: "http_422", message: 'no such\n"span"' }), "kept");
-    const [entry] = quarantine.list();
-    assert.match(entry?.id ?? "", /^traces-upstream-[0-9a-f]{8}-1700000000003-3$/);
-    const path = join(folder, "quarantine", "traces", entry?.id ?? "");
-    assert.deepEqual(new Uint8Array(readFileSync(`${path}.pb`)), record.payload);
-    assert.deepEqual(JSON.parse(readFileSync(`${path}.json`, "utf8")), {
-      version: 1,
-      id: entry?.id,
-      signal: "traces",
-      destination: "upstream",
-      reason: "http_422",
-      message: 'no such\n"span"',
-      itemCount: 4,
-      bytes: 23,
-      crc32: crc32(record.payload),
-      receivedAt: "2023-11-14T22:13:20.003Z",
-      quarantinedAt: "2023-11-14T22:13:20.000Z",
-      hops: "a, b",
-    });
-    const bytes = 23 + lstatSync(`${path}.json`).size;
-    assert.deepEqual(quarantine.held, { records: 1, items: 4, bytes });
-    assert.deepEqual(quarantine.heldOf("traces"), quarantine.held);
-    assert.deepEqual(quarantine.heldOf("logs"), { records: 0, items: 0, bytes: 0 });
-    if (process.platform !== "win32") {
-      for (const made of ["quarantine", "quarantine/traces"]) {
-        assert.equal(lstatSync(join(folder, made)).mode & 0o777, 0o700, made);
-      }
-      for (const suffix of [".pb", ".json"]) assert.equal(lstatSync(`${path}${suffix}`).mode & 0o777, 0o600, suffix);
+  using parent = new TemporaryFolder();
+  const folder = parent.path;
+  const clock = new FakeClock();
+  const quarantine = await Quarantine.open({ folder: join(folder, "quarantine"), clock });
+  const record = refused(3, { hops: "a, b" });
+  assert.equal(await quarantine.put(record, { reason: "http_422", message: 'no such\n"span"' }), "kept");
+  const [entry] = quarantine.list();
+  assert.match(entry?.id ?? "", /^traces-upstream-[0-9a-f]{8}-1700000000003-3$/);
+  const path = join(folder, "quarantine", "traces", entry?.id ?? "");
+  assert.deepEqual(new Uint8Array(readFileSync(`${path}.pb`)), record.payload);
+  assert.deepEqual(JSON.parse(readFileSync(`${path}.json`, "utf8")), {
+    version: 1,
+    id: entry?.id,
+    signal: "traces",
+    destination: "upstream",
+    reason: "http_422",
+    message: 'no such\n"span"',
+    itemCount: 4,
+    bytes: 23,
+    crc32: crc32(record.payload),
+    receivedAt: "2023-11-14T22:13:20.003Z",
+    quarantinedAt: "2023-11-14T22:13:20.000Z",
+    hops: "a, b",
+  });
+  const bytes = 23 + lstatSync(`${path}.json`).size;
+  assert.deepEqual(quarantine.held, { records: 1, items: 4, bytes });
+  assert.deepEqual(quarantine.heldOf("traces"), quarantine.held);
+  assert.deepEqual(quarantine.heldOf("logs"), { records: 0, items: 0, bytes: 0 });
+  if (process.platform !== "win32") {
+    for (const made of ["quarantine", "quarantine/traces"]) {
+      assert.equal(lstatSync(join(folder, made)).mode & 0o777, 0o700, made);
     }
-    const later = await Quarantine.open({ folder: join(folder, "quarantine"), clock });
-    assert.deepEqual(later.list(), quarantine.list());
-    assert.deepEqual(await payloadOf(later, entry?.id ?? ""), record.payload);
-  } finally {
-    rmSync(folder, { recursive: true });
+    for (const suffix of [".pb", ".json"]) assert.equal(lstatSync(`${path}${suffix}`).mode & 0o777, 0o600, suffix);
   }
+  const later = await Quarantine.open({ folder: join(folder, "quarantine"), clock });
+  assert.deepEqual(later.list(), quarantine.list());
+  assert.deepEqual(await payloadOf(later, entry?.id ?? ""), record.payload);
 });
 
 Deno.test("whatever a destination is called, its records have names of their own, in the folder of their signal", async () => {

@@ -161,7 +161,7 @@ Deno.test("damage that comes after a repair is not taken for what is known", asy
 });
 
 Deno.test("a cursor that cannot be read and whose name is not that of its file is noted, and left to the server", async () => {
-  const { disk } = await makeBacklog({ "an odd name": 3 });
+  const { disk } = await makeBacklog({ settledCounts: { "an odd name": 3 } });
   disk.damage(cursorOf(disk), new Uint8Array(SEGMENT_HEADER_BYTES));
   const fileName = cursorOf(disk).slice(STREAM_FOLDER.length + 1);
   const { left, rewritten } = await repairStream(disk, STREAM_FOLDER);

@@ -53,7 +53,7 @@ export async function runJson(disk: FakeDisk, line: string, parts: Partial<CliIo
 
 /** A data folder with a backlog of twelve records of traces. Its cursors are a, which has taken nothing, and b. */
 export function makeData(takenByB = 5): Promise<Backlog> {
-  return makeBacklog({ a: 0, b: takenByB }, JOURNAL);
+  return makeBacklog({ settledCounts: { a: 0, b: takenByB }, folder: JOURNAL });
 }
 
 /** Changes one bit of a file. */
