@@ -9,6 +9,7 @@ const FOLDER = "exporters/journal/journal_folder.ts";
 const FORMAT = "exporters/journal/format.ts";
 const READER = "exporters/journal/reader.ts";
 const RECOVERY = "exporters/journal/recovery.ts";
+const RETENTION = "exporters/journal/retention.ts";
 const SLOT_FILE = "exporters/journal/slot_file.ts";
 const WRITER = "exporters/journal/writer.ts";
 
@@ -120,8 +121,8 @@ export const JOURNAL_MUTANTS: readonly Mutant[] = [
   {
     name: "a segment is deleted before the cursors are durable",
     breaks: "a loss of power brings back a cursor that wants what is gone",
-    file: DISK_JOURNAL,
-    from: "if (!(await this.#cursors.persist())) return;",
+    file: RETENTION,
+    from: "if (!(await cursors.persist())) return;",
     to: "",
   },
   {

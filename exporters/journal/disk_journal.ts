@@ -13,14 +13,15 @@ import {
   type FolderLock,
   journalNumbers,
 } from "./disk_journal_options.ts";
-import { HOPS_BYTES_MAX, PAYLOAD_BYTES_MAX, type RecordHead, storedBytes, type StreamPoint } from "./format.ts";
+import { HOPS_BYTES_MAX, PAYLOAD_BYTES_MAX, type RecordHead, storedBytes } from "./format.ts";
 import type { AppendAnswer, Cursor, Journal, JournalRecord, OnFull } from "./journal.ts";
 import { makeFolder, openFolder, syncName } from "./journal_folder.ts";
 import { mustBeCount } from "./ledger.ts";
 import { type PatientDisk, patientDisk } from "./patient_disk.ts";
 import { type RecordStream, StreamReader } from "./reader.ts";
 import { encodeStreamState, oldestPoint, recover, type RecoveredStream, STREAM_FILE, syncLast } from "./recovery.ts";
-import type { Segment, Segments } from "./segments.ts";
+import { Retention } from "./retention.ts";
+import type { Segments } from "./segments.ts";
 import { SlotFile } from "./slot_file.ts";
 import { SegmentWriter } from "./writer.ts";
 
@@ -77,15 +78,12 @@ export class DiskJournal implements Journal {
   readonly #stateFile: SlotFile;
   readonly #damage: DamageLog;
   readonly #cursors: CursorSet;
+  readonly #retention: Retention;
   readonly #discarded: CountByReason;
-  /** Everything before this was let go of. */
-  #kept: StreamPoint;
   /** What was asked for and is not written yet. */
   #reservedItems = 0;
   #reservedBytes = 0;
   #refusedRecordCount = 0;
-  #tidyIsDue = false;
-  #tidying: Promise<void> | undefined;
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
 
@@ -143,7 +141,6 @@ export class DiskJournal implements Journal {
     this.#segments = segments;
     this.#salt = recovered.salt ?? randomSalt();
     this.#discarded = { ...recovered.discarded };
-    this.#kept = recovered.kept;
     this.#damage = new DamageLog(disk, damagedCount, (path, bytes) => {
       say(`${bytes} bytes of ${path} are damaged: what was in them is lost`);
     });
@@ -159,7 +156,7 @@ export class DiskJournal implements Journal {
       clock,
       sleep,
       onWritten: (heads) => this.#written(heads),
-      onSynced: () => this.#planTidying(),
+      onSynced: () => this.#retention.plan(),
       onDisk: (error) => this.#health.answered("segments", error),
     });
     this.#cursors = new CursorSet({
@@ -171,14 +168,23 @@ export class DiskJournal implements Journal {
       sleep,
       reader: () => this.#reader(),
       slotFile: (name, generation, value) => this.#slotFile(name, generation, value),
-      onChange: () => this.#planTidying(),
+      onChange: () => this.#retention.plan(),
       onDisk: (part, error) => this.#health.answered(part, error),
+    });
+    this.#retention = new Retention({
+      disk,
+      segments,
+      writer: this.#writer,
+      cursors: this.#cursors,
+      damage: this.#damage,
+      kept: recovered.kept,
+      persistState: () => this.#stateFile.persist(),
     });
     this.#stateFile = this.#slotFile(STREAM_FILE, recovered.generation, () =>
       encodeStreamState({
         salt: this.#salt,
         end: this.#writer.end,
-        kept: this.#kept,
+        kept: this.#retention.kept,
         discarded: this.#discarded,
         cursors: this.#cursors.made,
       }));
@@ -265,8 +271,9 @@ export class DiskJournal implements Journal {
 
   async #close(): Promise<void> {
     this.#closing.abort();
+    const retained = this.#retention.end();
     await this.#writer.close();
-    await this.#tidying;
+    await retained;
     await this.#cursors.persist();
     await this.#stateFile.persist();
     await this.#cursors.close();
@@ -279,7 +286,7 @@ export class DiskJournal implements Journal {
 
   get #extent(): StreamExtent {
     const { end } = this.#writer;
-    const kept = this.#kept;
+    const { kept } = this.#retention;
     return { oldest: oldestPoint({ segments: this.#segments, kept, end }), kept, end };
   }
 
@@ -312,67 +319,10 @@ export class DiskJournal implements Journal {
       this.#reservedBytes -= storedBytes(head);
       this.#cursors.appended(head);
     }
-    this.#makeRoom();
-    this.#stateFile.touch();
-    this.#planTidying();
-  }
-
-  /**
-   * Each cursor keeps to its bound; but what they keep in different places of the stream can be more, together, than the
-   * files may take. Then those that may drop let go of the oldest segments, before anybody would have to be refused.
-   */
-  #makeRoom(): void {
     const { bytesMax, segmentBytesMax } = this.#numbers;
-    const enough = 2 * bytesMax + segmentBytesMax;
-    if (this.#segments.bytes <= enough) return;
-    const wanted = [...this.#segments].filter((segment) => this.#isWanted(segment));
-    let bytes = wanted.reduce((sum, segment) => sum + segment.bytes, 0);
-    for (const segment of wanted) {
-      if (bytes <= enough) return;
-      this.#cursors.dropBetween(segment.position, this.#endOf(segment));
-      if (!this.#isWanted(segment)) bytes -= segment.bytes;
-    }
-  }
-
-  #planTidying(): void {
-    this.#tidyIsDue = true;
-    this.#tidying ??= this.#keepTidy();
-  }
-
-  async #keepTidy(): Promise<void> {
-    await Promise.resolve(); // Whatever changes in this turn is looked at once.
-    while (this.#tidyIsDue && this.#closed === undefined) {
-      this.#tidyIsDue = false;
-      await this.#tidy();
-    }
-    this.#tidying = undefined;
-  }
-
-  /** Lets go of segments that no cursor wants any more, once it is durable that none does. */
-  async #tidy(): Promise<void> {
-    const unwanted = [...this.#segments].filter((segment) => !this.#isWanted(segment));
-    if (unwanted.length === 0) return;
-    if (!(await this.#cursors.persist())) return;
-    const left = [...this.#segments].find((segment) => !unwanted.includes(segment));
-    this.#kept = left === undefined ? this.#writer.end : left.begin ?? this.#kept;
-    if (!(await this.#stateFile.persist())) return;
-    await this.#damage.settled();
-    for (const segment of unwanted) {
-      this.#segments.remove(segment);
-      await segment.file.close().catch(() => {});
-      await this.#disk.remove(segment.path).catch(() => {});
-    }
-  }
-
-  #isWanted(segment: Segment): boolean {
-    if (segment === this.#writer.active) return true;
-    const end = this.#endOf(segment);
-    return end > this.#writer.tail.position || this.#cursors.want(segment.position, end);
-  }
-
-  /** The position behind a segment's last record. */
-  #endOf(segment: Segment): number {
-    return this.#segments.following(segment.position)?.position ?? this.#writer.end.position;
+    this.#retention.makeRoom(2 * bytesMax + segmentBytesMax);
+    this.#stateFile.touch();
+    this.#retention.plan();
   }
 
   #slotFile(name: string, generation: number, value: () => unknown): SlotFile {
