@@ -4,7 +4,15 @@ import process from "node:process";
 import { nodeDisk } from "../exporters/journal/disk.ts";
 import { tryLockFile } from "./platform.ts";
 
-/** The folder that a server keeps its data in, and that no other may use meanwhile. */
+/**
+ * The folder that a server keeps its data in, and that no other may use meanwhile.
+ *
+ * ```
+ *   <data>/lock                      locked while it is used; its text says by whom, for people
+ *          journal/0/<signal>/       what was accepted
+ *          quarantine/<signal>/      what was refused for good
+ * ```
+ */
 export interface DataFolder {
   /** Its absolute path, links followed. */
   readonly path: string;
@@ -21,12 +29,30 @@ export interface DataFolder {
 /** A folder to keep data in, or the sentence that says why it cannot be and what to do. */
 export type DataFolderOpening = { readonly folder: DataFolder } | { readonly mistake: string };
 
+/** The shard of the only process there is. */
+const SHARD = "0";
+
 /** Nobody else needs to see telemetry. */
 const FOLDER_MODE = 0o700;
 /** Bits of a mode: what the group and others may write. */
 const OTHERS_WRITE = 0o022;
-/** More than a process number and a time has. */
-const HOLDER_LENGTH_MAX = 100;
+/** What is read of a lock's text: more than a process number and a time have. */
+export const HOLDER_LENGTH_MAX = 100;
+
+/** The folder in which each signal has a journal. */
+export function journalFolderIn(data: string): string {
+  return `${data}/journal/${SHARD}`;
+}
+
+/** The folder of what destinations refused for good. */
+export function quarantineFolderIn(data: string): string {
+  return `${data}/quarantine`;
+}
+
+/** The file that is locked while the folder is used. */
+export function lockFileIn(data: string): string {
+  return `${data}/lock`;
+}
 
 /** Where data is kept that nobody has named a folder for; undefined when nothing says where. */
 export function defaultDataDir(environment: Readonly<Record<string, string | undefined>>): string | undefined {
@@ -74,7 +100,7 @@ function mistakeIn(path: string, found: Stats): string | undefined {
 }
 
 function lock(path: string, wallMs: number): DataFolderOpening {
-  const lockPath = `${path}/lock`;
+  const lockPath = lockFileIn(path);
   const lock = tryLockFile(lockPath);
   if (lock === undefined) {
     return {

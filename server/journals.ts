@@ -8,7 +8,7 @@ import { Quarantine, type QuarantineHeld } from "../exporters/journal/quarantine
 import { bySignal, ITEM_NAMES, type Signal, SIGNALS } from "../exporters/signal.ts";
 import type { Sleep } from "../exporters/sleep.ts";
 import type { Config } from "./config.ts";
-import { type DataFolder, openDataFolder } from "./data_folder.ts";
+import { type DataFolder, journalFolderIn, openDataFolder, quarantineFolderIn } from "./data_folder.ts";
 import { lockedDisk } from "./locked_disk.ts";
 import type { Log } from "./log.ts";
 import { StartError } from "./start_error.ts";
@@ -34,9 +34,6 @@ export interface JournalStatus extends JournalHealth {
 export interface QuarantineStatus extends QuarantineHeld {
   readonly signal: Signal;
 }
-
-/** The shard of the only process there is. */
-const SHARD = "0";
 
 /** However little is left of a drain, what is in the system's hands gets this long to reach the disk. */
 const CLOSE_MS_MIN = 1000;
@@ -168,7 +165,7 @@ function inMemory(signal: Signal, { config, clock }: JournalsParts): MemoryJourn
 function onDisk(signal: Signal, { path }: DataFolder, parts: JournalsParts): Promise<DiskJournal> {
   const { config, log, disk, clock, sleep } = parts;
   return DiskJournal.open(signal, {
-    folder: `${path}/journal/${SHARD}`,
+    folder: journalFolderIn(path),
     bytesMax: config.queueBytesMax,
     itemsMax: config.queueItemsMax,
     recordAgeMaxMs: config.recordAgeMaxMs,
@@ -182,7 +179,7 @@ function onDisk(signal: Signal, { path }: DataFolder, parts: JournalsParts): Pro
 
 function quarantineIn({ path }: DataFolder, { config, log, disk, clock, sleep }: JournalsParts): Promise<Quarantine> {
   return Quarantine.open({
-    folder: `${path}/quarantine`,
+    folder: quarantineFolderIn(path),
     bytesMax: config.quarantineBytesMax,
     report: (message) => log("warning", message),
     disk,

@@ -1,14 +1,8 @@
 import { ForeignVersionError, inspectStream, type StreamInspection } from "../../exporters/journal/inspection.ts";
 import { type Signal, SIGNALS } from "../../exporters/signal.ts";
-import { defaultDataDir } from "../data_folder.ts";
+import { defaultDataDir, HOLDER_LENGTH_MAX, journalFolderIn, lockFileIn } from "../data_folder.ts";
 import type { FileLock } from "../platform.ts";
 import { CliFailure, type CliIo, type CommonOptions, EXIT } from "./io.ts";
-
-/** The journals of the only process there is. */
-const JOURNAL = "journal/0";
-
-/** More than a process number and a time has. */
-const HOLDER_BYTES_MAX = 100;
 
 /**
  * The data folder that is meant: the option, else what the server would use.
@@ -42,14 +36,9 @@ function fromEnvironment(environment: CliIo["environment"]): string | undefined 
   return defaultDataDir(environment);
 }
 
-/** The folder of the journals in a data folder. */
-export function journalFolder(data: string): string {
-  return `${data}/${JOURNAL}`;
-}
-
 /** The folder of one signal's stream in a data folder. */
 export function streamFolder(data: string, signal: Signal): string {
-  return `${journalFolder(data)}/${signal}`;
+  return `${journalFolderIn(data)}/${signal}`;
 }
 
 /**
@@ -66,8 +55,9 @@ export async function signalsIn(data: string, { disk }: CliIo): Promise<readonly
     if (found?.kind === "folder") signals.push(signal);
   }
   if (signals.length > 0) return signals;
+  const missing = journalFolderIn(data);
   throw new CliFailure(
-    `There is no journal in ${data}: a data folder has ${JOURNAL} in it; give the one that the server's ready line names`,
+    `There is no journal in ${data}: ${missing} is not there; give the data folder that the server's ready line names`,
   );
 }
 
@@ -90,12 +80,8 @@ export async function lockFolder(data: string, io: CliIo): Promise<FileLock> {
   await mustBeOurs(data, io);
   const lock = tryLockFolder(data, io);
   if (lock !== undefined) return lock;
-  throw new CliFailure(
-    `A server is using ${data} (${
-      await lastHolder(data, io) ?? "it does not say which"
-    }): end it first, then try again`,
-    EXIT.refused,
-  );
+  const holder = await lastHolder(data, io) ?? "it does not say which";
+  throw new CliFailure(`A server is using ${data} (${holder}): end it first, then try again`, EXIT.refused);
 }
 
 /** What another user makes, even the superuser, the server may not be able to read. */
@@ -110,7 +96,7 @@ async function mustBeOurs(data: string, { disk }: CliIo): Promise<void> {
 
 /** As above, but undefined when a server is in it. */
 export function tryLockFolder(data: string, { tryLock }: CliIo): FileLock | undefined {
-  const path = `${data}/lock`;
+  const path = lockFileIn(data);
   try {
     return tryLock(path);
   } catch (error) {
@@ -121,8 +107,8 @@ export function tryLockFolder(data: string, { tryLock }: CliIo): FileLock | unde
 /** Who says to have locked a data folder last, whether it still runs or not. */
 export async function lastHolder(data: string, { disk }: CliIo): Promise<string | undefined> {
   try {
-    const file = await disk.open(`${data}/lock`);
-    const bytes = new Uint8Array(HOLDER_BYTES_MAX);
+    const file = await disk.open(lockFileIn(data));
+    const bytes = new Uint8Array(HOLDER_LENGTH_MAX);
     const text = new TextDecoder().decode(bytes.subarray(0, file.read(0, bytes))).trim();
     await file.close();
     return text === "" ? undefined : text;

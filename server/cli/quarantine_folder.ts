@@ -1,6 +1,7 @@
 import type { Disk } from "../../exporters/journal/disk.ts";
 import { LookingDisk } from "../../exporters/journal/looking_disk.ts";
 import { Quarantine, type QuarantineEntry } from "../../exporters/journal/quarantine.ts";
+import { quarantineFolderIn } from "../data_folder.ts";
 import { asFailure } from "./folder.ts";
 import { CliFailure, type CliIo, type CommonOptions, EXIT } from "./io.ts";
 
@@ -22,7 +23,7 @@ export function openQuarantine(data: string, io: CliIo): Promise<Quarantine> {
 }
 
 async function open(data: string, disk: Disk, report: (message: string) => void): Promise<Quarantine> {
-  const folder = `${data}/quarantine`;
+  const folder = quarantineFolderIn(data);
   try {
     // Nothing is ever put into it here, so there is no room in it, and no folder is made.
     return await Quarantine.open({ folder, disk, bytesMax: 0, report });

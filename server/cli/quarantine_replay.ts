@@ -4,8 +4,9 @@ import type { Quarantine, QuarantinedRecord, QuarantineEntry } from "../../expor
 import { bySignal, type Signal } from "../../exporters/signal.ts";
 import { otlpFromEnvironment } from "../../exporters/env.ts";
 import { HttpTransport } from "../../exporters/transport/http.ts";
+import { journalFolderIn } from "../data_folder.ts";
 import { HOP_HEADER } from "../hops.ts";
-import { asFailure, dataFolder, inspect, journalFolder, lockFolder, signalsIn, tryLockFolder } from "./folder.ts";
+import { asFailure, dataFolder, inspect, lockFolder, signalsIn, tryLockFolder } from "./folder.ts";
 import { CliFailure, type CliIo, EXIT, type ExitCode, print, printJson, SILENT } from "./io.ts";
 import { type ChoiceOptions, chosen, lookIntoQuarantine, openQuarantine } from "./quarantine_folder.ts";
 import { countText, shownText } from "./words.ts";
@@ -141,12 +142,12 @@ async function openJournal(data: string, signal: Signal, io: CliIo): Promise<Dis
   }
   const cursors = await cursorsOf(data, signal, io);
   try {
-    const folder = journalFolder(data);
+    const folder = journalFolderIn(data);
     const journal = await DiskJournal.open(signal, { folder, disk: io.disk, fsync: "commit" });
     for (const { name, onFull } of cursors) journal.cursor(name, onFull);
     return journal;
   } catch (error) {
-    throw asFailure(error, journalFolder(data));
+    throw asFailure(error, journalFolderIn(data));
   }
 }
 
