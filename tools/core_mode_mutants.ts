@@ -1,6 +1,6 @@
 /** How modes, attachments and snapshots are broken on purpose. */
 
-import type { Mutant } from "./core_mutants.ts";
+import type { Mutant } from "./mutant.ts";
 
 const BREAKER = "core/assembly/breaker.ts";
 const RESTORE = "core/assembly/restore.ts";

@@ -2,24 +2,7 @@
 
 import { MODE_MUTANTS } from "./core_mode_mutants.ts";
 import { WINDOW_MUTANTS } from "./core_window_mutants.ts";
-
-/** One small edit of the core that makes it wrong. */
-export interface Mutant {
-  /** What it is called in the table. */
-  readonly name: string;
-  /** What is wrong with the core then. */
-  readonly breaks: string;
-  /** Where the edit is, in the house. */
-  readonly file: string;
-  /** The text that is there, exactly once. */
-  readonly from: string;
-  /** The text that comes in its place. */
-  readonly to: string;
-  /** True when it shows only where threads meet by chance: the tests of threads alone are run, several times if need be. */
-  readonly races?: true;
-  /** True when the tests may hang of it instead of failing, which counts only then. */
-  readonly hangs?: true;
-}
+import type { Mutant } from "./mutant.ts";
 
 const BREAKER = "core/assembly/breaker.ts";
 const DEADLINES = "core/assembly/deadlines.ts";

@@ -1,6 +1,6 @@
 /** How windows and slow calls are broken on purpose. */
 
-import type { Mutant } from "./core_mutants.ts";
+import type { Mutant } from "./mutant.ts";
 
 const BREAKER = "core/assembly/breaker.ts";
 const WINDOW = "core/assembly/window.ts";

@@ -1,6 +1,6 @@
 /** How the journal is broken on purpose: each is a way in which journals really lose, invent or miscount. */
 
-import type { Mutant } from "./core_mutants.ts";
+import type { Mutant } from "./mutant.ts";
 
 const CURSOR = "exporters/journal/cursor.ts";
 const DISK_JOURNAL = "exporters/journal/disk_journal.ts";

@@ -11,8 +11,9 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { CORE_MUTANTS, type Mutant } from "./core_mutants.ts";
+import { CORE_MUTANTS } from "./core_mutants.ts";
 import { JOURNAL_MUTANTS } from "./journal_mutants.ts";
+import type { Mutant } from "./mutant.ts";
 
 /** What became of a mutant. Only the first two are good. */
 interface Result {
