@@ -45,6 +45,23 @@ Deno.test("core, exporters and server import only from the rooms below them", as
   assert.deepEqual(wrong, []);
 });
 
+Deno.test("no files of core, exporters and server import each other in a circle", async () => {
+  const modules = await modulesByFile();
+  const done = new Set<string>();
+  const circles: string[] = [];
+  const follow = (file: string, way: readonly string[]): void => {
+    if (way.includes(file)) circles.push([...way.slice(way.indexOf(file)), file].join(" -> "));
+    if (done.has(file) || way.includes(file)) return;
+    for (const { code, type } of modules.get(file)?.dependencies ?? []) {
+      const target = code?.specifier ?? type?.specifier ?? "";
+      if (target.startsWith("file:")) follow(houseName(target), [...way, file]);
+    }
+    done.add(file);
+  };
+  for (const file of modules.keys()) follow(file, []);
+  assert.deepEqual(circles, []);
+});
+
 Deno.test("core imports no package, exporters import only OpenTelemetry's types", async () => {
   const wrong: string[] = [];
   for (const [file, { dependencies = [] }] of await modulesByFile()) {
@@ -75,6 +92,13 @@ Deno.test("only server/platform.ts speaks to Deno by name", () => {
   const wrong = sources(["core", "exporters", "server"])
     .filter((file) => file !== "server/platform.ts")
     .filter((file) => codeOf(file).some((line) => /\bDeno\b\s*[.?[]/.test(line)));
+  assert.deepEqual(wrong, []);
+});
+
+Deno.test("core and exporters are in the language of Node 22, which does not know `using`", () => {
+  const wrong = sources(["core", "exporters"]).filter((file) =>
+    codeOf(file).some((line) => /^\s*(await )?using [\w$]+ =/.test(line))
+  );
   assert.deepEqual(wrong, []);
 });
 

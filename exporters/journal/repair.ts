@@ -52,11 +52,15 @@ const COPY_BYTES = 2 ** 20;
  * @throws {Error} When the disk fails.
  */
 export async function repairStream(disk: Disk, folder: string, options: RepairOptions = {}): Promise<Repair> {
-  await using inspection = await inspectStream(disk, folder);
-  const check = checkStream(inspection, options.onProgress);
-  const repair = planRepair(inspection, check);
-  if (!options.isDryRun && repair.isNeeded) await carryOut(disk, inspection, repair);
-  return repair;
+  const inspection = await inspectStream(disk, folder);
+  try {
+    const check = checkStream(inspection, options.onProgress);
+    const repair = planRepair(inspection, check);
+    if (!options.isDryRun && repair.isNeeded) await carryOut(disk, inspection, repair);
+    return repair;
+  } finally {
+    await inspection[Symbol.asyncDispose]();
+  }
 }
 
 function planRepair(inspection: StreamInspection, check: StreamCheck): Repair {
