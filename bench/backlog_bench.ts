@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startChild } from "../demo/child.ts";
 import { MARK, MARK_DIGITS, type SinkReport } from "./backlog/mark.ts";
+import { firstLine, startBreakwater, startListening } from "./gateway/processes.ts";
 import { requestBody } from "./gateway/request.ts";
 import { answer, bar, median } from "./measure.ts";
 
@@ -39,7 +40,6 @@ const DRAIN_BOUND_MS = 180_000;
 
 const SINK = new URL("backlog/sink.ts", import.meta.url);
 const LIVE_LOAD = new URL("backlog/live_load.ts", import.meta.url);
-const BREAKWATER = new URL("../server/main.ts", import.meta.url);
 
 const ROUND_COUNT = 3;
 const RATIO_MIN = 0.5;
@@ -75,26 +75,19 @@ async function drain(withLive: boolean): Promise<{ mibPerSecond: number; liveAge
   try {
     const liveBody = requestBody(LIVE_SPAN_COUNT, MARK + "0".repeat(MARK_DIGITS));
     await writeFile(join(folder, "live.pb"), liveBody);
-    await using sink = startChild(SINK, [], {});
-    const sinkUrl = await firstLine(sink.stdout);
-    await using server = startChild(BREAKWATER, [], {
-      OTEL_EXPORTER_OTLP_ENDPOINT: sinkUrl,
-      BREAKWATER_OTLP_HTTP_LISTEN: "127.0.0.1:0",
-      BREAKWATER_OTLP_GRPC_LISTEN: "off",
-      BREAKWATER_ADMIN_LISTEN: "off",
-      BREAKWATER_DATA_DIR: join(folder, "data"),
+    await using sink = await startListening(SINK);
+    await using server = await startBreakwater(join(folder, "data"), sink.url, {
       BREAKWATER_QUEUE_BYTES_MAX: String(2 * BACKLOG_BYTES),
       BREAKWATER_COOLDOWN_MS: String(COOLDOWN_MS),
       BREAKWATER_COOLDOWN_MAX_MS: String(COOLDOWN_MS),
       BREAKWATER_DRAIN_TIMEOUT_MS: "0",
     });
-    const url = /\botlp=(\S+)/.exec(await firstLine(server.stdout))?.[1] ?? "";
-    const backlogBytes = await makeBacklog(url);
-    const traffic = [url, join(folder, "live.pb"), String(LIVE_REQUESTS_PER_SECOND)];
+    const backlogBytes = await makeBacklog(server.url);
+    const traffic = [server.url, join(folder, "live.pb"), String(LIVE_REQUESTS_PER_SECOND)];
     await using live = withLive ? startChild(LIVE_LOAD, traffic, {}) : undefined;
-    if (live !== undefined) await firstLine(live.stdout);
-    await fetch(`${sinkUrl}/open`, { method: "POST" });
-    const { firstAtMs, endedAtMs, liveAges } = await untilDrained(sinkUrl, backlogBytes, liveBody.length);
+    if (live !== undefined) await firstLine(live);
+    await fetch(`${sink.url}/open`, { method: "POST" });
+    const { firstAtMs, endedAtMs, liveAges } = await untilDrained(sink.url, backlogBytes, liveBody.length);
     await live?.closeInput();
     return {
       mibPerSecond: backlogBytes / 2 ** 20 / (endedAtMs - firstAtMs) * 1_000,
@@ -136,10 +129,4 @@ async function untilDrained(sinkUrl: string, backlogBytes: number, liveBytes: nu
 function percentile(numbers: readonly number[], ratio: number): number {
   if (numbers.length === 0) throw new Error("No live request arrived while the backlog was drained");
   return numbers.toSorted((a, b) => a - b)[Math.min(numbers.length - 1, Math.floor(numbers.length * ratio))]!;
-}
-
-async function firstLine(lines: AsyncIterable<string>): Promise<string> {
-  const { value } = await lines[Symbol.asyncIterator]().next();
-  if (typeof value !== "string") throw new Error("A process of the bench ended without a word");
-  return value;
 }

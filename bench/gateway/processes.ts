@@ -29,20 +29,32 @@ export interface Sent {
   readonly elapsedMs: number;
 }
 
+/** A module that says in its first line where it listens. */
+export async function startListening(module: URL, ...args: readonly string[]): Promise<Listening> {
+  const child = startChild(module, args, {});
+  return listening(child, await firstLine(child));
+}
+
 /** The far end. */
-export async function startSink(): Promise<Listening> {
-  const child = startChild(SINK, [], {});
-  return listening(child, await firstLine(child.stdout));
+export function startSink(): Promise<Listening> {
+  return startListening(SINK);
 }
 
 /** The least that a gateway can do: writes to `file`, and forwards if there is somebody to forward to. */
-export async function startBare(file: string, sinkUrl?: string): Promise<Listening> {
-  const child = startChild(BARE_GATEWAY, [file, ...(sinkUrl === undefined ? [] : [sinkUrl])], {});
-  return listening(child, await firstLine(child.stdout));
+export function startBare(file: string, sinkUrl?: string): Promise<Listening> {
+  return startListening(BARE_GATEWAY, file, ...(sinkUrl === undefined ? [] : [sinkUrl]));
 }
 
-/** The server, with its journal in `folder`. */
-export async function startBreakwater(folder: string, upstreamUrl: string): Promise<Listening> {
+/**
+ * The server, with its journal in `folder`.
+ *
+ * @param settings More of them, in place of those that the benches share.
+ */
+export async function startBreakwater(
+  folder: string,
+  upstreamUrl: string,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<Listening> {
   await mkdir(folder, { mode: 0o700, recursive: true });
   const child = startChild(BREAKWATER, [], {
     OTEL_EXPORTER_OTLP_ENDPOINT: upstreamUrl,
@@ -52,8 +64,9 @@ export async function startBreakwater(folder: string, upstreamUrl: string): Prom
     BREAKWATER_OTLP_HTTP_LISTEN: "127.0.0.1:0",
     BREAKWATER_OTLP_GRPC_LISTEN: "off",
     BREAKWATER_ADMIN_LISTEN: "off",
+    ...settings,
   });
-  const ready = await firstLine(child.stdout);
+  const ready = await firstLine(child);
   const url = /\botlp=(\S+)/.exec(ready)?.[1];
   if (url === undefined) throw new Error(`The server did not say that it is ready: ${ready}`);
   return listening(child, url);
@@ -62,7 +75,7 @@ export async function startBreakwater(folder: string, upstreamUrl: string): Prom
 /** Sends one request over and over, for so long. */
 export async function send(url: string, requestPath: string, loadMs: number): Promise<Sent> {
   await using load = startChild(LOAD, [url, requestPath, String(CONCURRENCY), String(loadMs)], {});
-  return JSON.parse(await firstLine(load.stdout)) as Sent;
+  return JSON.parse(await firstLine(load)) as Sent;
 }
 
 function listening(child: Child, url: string): Listening {
@@ -77,8 +90,9 @@ function listening(child: Child, url: string): Listening {
   };
 }
 
-async function firstLine(lines: AsyncIterable<string>): Promise<string> {
-  const { value } = await lines[Symbol.asyncIterator]().next();
+/** What a process says first. */
+export async function firstLine({ stdout }: Child): Promise<string> {
+  const { value } = await stdout[Symbol.asyncIterator]().next();
   if (typeof value !== "string") throw new Error("A process of the bench ended without a word");
   return value;
 }

@@ -64,7 +64,7 @@ export function isQuarantineId(name: string, signal: Signal): boolean {
 }
 
 /** The id of a record: the same each time that it is refused, and safe as a file's name whatever the destination is. */
-export function quarantineId({ signal, destination, receivedAtMs, sequence, piece }: RefusedRecord): string {
+function quarantineId({ signal, destination, receivedAtMs, sequence, piece }: RefusedRecord): string {
   const name = destination.replace(/[^A-Za-z0-9_-]+/g, "-").slice(0, 40);
   const hash = createHash("sha256").update(destination).digest("hex").slice(0, 8);
   const parts = [signal, name, hash, Math.trunc(receivedAtMs), sequence, ...(piece === undefined ? [] : [`p${piece}`])];
