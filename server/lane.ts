@@ -327,8 +327,8 @@ export class Lane {
     if (!isDurable || this.#drainUntilMs === Infinity) return false;
     if (this.#settler.refusals.leaving.size > 0) return false; // It waits for the disk, not for the destination.
     if (breaker.state === "open") return true;
-    const isWell = breaker.state === "closed" && destination.floorMs === 0 && !this.#settler.standing.misconfigured &&
-      !this.#settler.standing.suspended;
+    const { failing, misconfigured, suspended } = this.#settler.standing;
+    const isWell = breaker.state === "closed" && destination.floorMs === 0 && !failing && !misconfigured && !suspended;
     return !isWell && this.#jobs.size === 0;
   }
 

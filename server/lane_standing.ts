@@ -31,6 +31,11 @@ export class LaneStanding {
     return Math.max(0, (this.#suspendedUntilMs ?? -Infinity) - this.#setup.clock.nowMs());
   }
 
+  /** What was answered last was a failure: what was sent is kept, and waits. */
+  get failing(): boolean {
+    return this.#consecutiveFailureCount > 0;
+  }
+
   get misconfigured(): boolean {
     return this.#misconfigured;
   }

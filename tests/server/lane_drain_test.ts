@@ -117,6 +117,7 @@ Deno.test("P2-16 what is kept is kept: at the deadline everything is there again
 // deno-fmt-ignore
 const UNWELL: [what: string, failureThreshold: number, answer: SendAnswer][] = [
   ["is dead",                    1, answers.retryable()],
+  ["fails, its circuit closed",  3, answers.retryable()],
   ["asks for a pause",           3, answers.throttled(1000)],
   ["refuses us for what we are", 3, answers.misconfigured()],
   ["does not have the signal",   3, answers.unsupported()],
@@ -138,6 +139,25 @@ for (const [what, failureThreshold, answer] of UNWELL) {
     assert.equal(harbour.clock.sleeperCount, 0);
   });
 }
+
+Deno.test("P2-16 where what is left is kept, an attempt that fails while the lane drains is its last", async () => {
+  const harbour = new Harbour({ isDurable: true, inFlightMax: 2, mergeRecordsMax: 1 });
+  const first = Promise.withResolvers<SendAnswer>();
+  const second = Promise.withResolvers<SendAnswer>();
+  const { lane, transport, breaker } = harbour.berth("a", ({ items }) => (items[0] === 1 ? first : second).promise);
+  await harbour.receive([1], [2], [3]);
+  let ended = false;
+  const drained = lane.drain(600_000).then(() => ended = true);
+  first.resolve(answers.retryable());
+  await harbour.advance(0);
+  assert.equal(ended, false, "what is out may still arrive, and would be sent twice");
+  second.resolve(answers.retryable());
+  await harbour.advance(0);
+  await drained;
+  assert.equal(breaker.state, "closed");
+  assert.equal(transport.sent.length, 2);
+  assert.deepEqual([harbour.balance("a").queued, harbour.balance("a").dropped], [3, {}]);
+});
 
 Deno.test("P2-16 where what is left is kept, nobody waits for a pause that another signal was asked for", async () => {
   const harbour = new Harbour({ isDurable: true });
