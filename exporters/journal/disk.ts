@@ -22,6 +22,8 @@ export interface Disk {
   create(path: string): Promise<DiskFile>;
   /** Opens a file to read it. */
   open(path: string): Promise<DiskFile>;
+  /** Opens a file that is there to read and to write it. */
+  openToWrite(path: string): Promise<DiskFile>;
   /** Gives a file another name, in place of whatever had that. */
   rename(from: string, to: string): Promise<void>;
   /** Removes a file. */
@@ -110,6 +112,10 @@ export const nodeDisk: Disk = {
 
   async open(path) {
     return new NodeFile(await open(path, "r"));
+  },
+
+  async openToWrite(path) {
+    return new NodeFile(await open(path, "r+"));
   },
 
   rename,

@@ -326,18 +326,18 @@ export class DiskJournal implements Journal {
   }
 
   #slotFile(name: string, generation: number, value: () => unknown): SlotFile {
-    const retry = () => {
-      void this.#sleep(this.#numbers.retryMs, this.#closing.signal).then(() => file.touch());
-    };
     const file = new SlotFile({
       disk: this.#disk,
       folder: this.#folder,
       name,
       generation,
       value,
-      onWritten: (error) => {
+      onWritten: async (error) => {
         this.#health.answered(name, error);
-        if (error !== undefined) retry();
+        if (error === undefined) return;
+        await this.#sleep(this.#numbers.retryMs, this.#closing.signal);
+        file.touch();
+        this.#retention.plan();
       },
     });
     return file;

@@ -49,6 +49,11 @@ export class LookingDisk implements Disk {
     return Promise.resolve();
   }
 
+  /** @throws {Error} Always: whoever looks writes nothing. */
+  openToWrite(path: string): Promise<DiskFile> {
+    return Promise.reject(new Error(`Cannot write to ${path}: the disk is only looked at`));
+  }
+
   /** @throws {Error} Always: whoever looks makes nothing. */
   create(path: string): Promise<DiskFile> {
     return Promise.reject(new Error(`Cannot create ${path}: the disk is only looked at`));

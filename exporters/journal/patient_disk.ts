@@ -36,6 +36,7 @@ export function patientDisk(disk: Disk, clock: Clock, sleep: Sleep): PatientDisk
         await disk.remove(path);
       }),
     open: (path) => opened(disk.open(path), (file) => file.close()),
+    openToWrite: (path) => opened(disk.openToWrite(path), (file) => file.close()),
     rename: (from, to) => patience.wait(disk.rename(from, to)),
     remove: (path) => patience.wait(disk.remove(path)),
     syncFolder: (folder) => patience.wait(disk.syncFolder(folder)),

@@ -9,7 +9,7 @@ import type { SegmentWriter } from "./writer.ts";
 export interface RetentionOptions {
   readonly disk: Disk;
   readonly segments: Segments;
-  readonly writer: Pick<SegmentWriter, "active" | "end" | "tail">;
+  readonly writer: Pick<SegmentWriter, "active" | "end" | "isBroken" | "tail">;
   readonly cursors: Pick<CursorSet, "want" | "persist" | "dropBetween">;
   readonly damage: Pick<DamageLog, "settled">;
   /** Everything before this was let go of before. */
@@ -93,9 +93,10 @@ export class Retention {
 
   #isWanted(segment: Segment): boolean {
     const { writer, cursors } = this.#options;
-    if (segment === writer.active) return true;
     const end = this.#endOf(segment);
-    return end > writer.tail.position || cursors.want(segment.position, end);
+    // What takes the place of a broken segment may need its room.
+    return !writer.isBroken && (segment === writer.active || end > writer.tail.position) ||
+      cursors.want(segment.position, end);
   }
 
   /** The position behind a segment's last record. */

@@ -22,8 +22,9 @@ export interface SlotFileOptions {
  * A small value in a file, whole at any moment: a process killed in a write leaves the value before, a loss of power at
  * least the last one that was synced.
  *
- * Writes happen in the background, one at a time; what changes during one is in the next. A file that failed is never
- * used again: the next write makes a new one and gives it the name.
+ * Writes happen in the background, one at a time; what changes during one is in the next. After a failure, and when it
+ * is written for the first time, a new file is made and gets the name. Where there is no room for one, the slots of the
+ * old file have theirs already: a full disk must not keep anybody from saying what it may let go of.
  */
 export class SlotFile {
   readonly #options: SlotFileOptions;
@@ -34,6 +35,8 @@ export class SlotFile {
   #durableSlot = 0;
   #lastSlot = 0;
   #work: Promise<void> = Promise.resolve();
+  /** Whether a sync of the file has failed: nobody knows what is durable of it, nor ever will. */
+  #isSuspect = false;
   #touched = false;
   #closed = false;
 
@@ -67,7 +70,7 @@ export class SlotFile {
       if (this.#file !== undefined) {
         await this.#write();
         await this.#write();
-        await this.#file.sync();
+        await this.#sync(this.#file);
         this.#durableSlot = this.#lastSlot;
       } else await this.#write();
     });
@@ -104,14 +107,29 @@ export class SlotFile {
     this.#touched = false;
     const { value } = this.#options;
     const bytes = encodeSlot({ generation: ++this.#generation, value: value() });
-    if (this.#file === undefined) return await this.#make(bytes);
+    if (this.#file === undefined) return await this.#begin(bytes);
     let slot = (this.#lastSlot + 1) % SLOT_COUNT;
     if (slot === this.#durableSlot) slot = (slot + 1) % SLOT_COUNT;
     await this.#file.write(slot * SLOT_BYTES_MAX, bytes);
     this.#lastSlot = slot;
   }
 
-  /** A new file in place of the old one, if any: with the value in two slots, durable. */
+  async #sync(file: DiskFile): Promise<void> {
+    this.#isSuspect = true;
+    await file.sync();
+    this.#isSuspect = false;
+  }
+
+  async #begin(bytes: Uint8Array): Promise<void> {
+    try {
+      await this.#make(bytes);
+    } catch (error) {
+      if (this.#isSuspect) throw error;
+      await this.#reuse(bytes).catch(() => Promise.reject(error));
+    }
+  }
+
+  /** A new file in place of the old one, if any: with the value in every slot, durable. Each has its room then. */
   async #make(bytes: Uint8Array): Promise<void> {
     const { disk, folder } = this.#options;
     // No name twice: nobody knows when an operation ends that took too long.
@@ -119,7 +137,7 @@ export class SlotFile {
     await makeFolder(disk, folder);
     const file = await disk.create(newPath);
     try {
-      for (const slot of [0, 1]) await file.write(slot * SLOT_BYTES_MAX, bytes);
+      for (let slot = 0; slot < SLOT_COUNT; slot++) await file.write(slot * SLOT_BYTES_MAX, bytes);
       await file.sync();
       await disk.rename(newPath, this.#path);
       await disk.syncFolder(folder);
@@ -130,6 +148,27 @@ export class SlotFile {
     }
     this.#file = file;
     this.#durableSlot = this.#lastSlot = 0;
+    this.#isSuspect = false;
+  }
+
+  /** The old file, with the value in every slot: in the youngest that is whole last, and durable before that. */
+  async #reuse(bytes: Uint8Array): Promise<void> {
+    const { disk, folder } = this.#options;
+    const file = await disk.openToWrite(this.#path);
+    try {
+      await this.#sync(file);
+      const youngest = slotsIn(file)[0].index;
+      for (const step of [1, 2, 0]) {
+        await file.write((youngest + step) % SLOT_COUNT * SLOT_BYTES_MAX, bytes);
+        await this.#sync(file);
+      }
+      await disk.syncFolder(folder); // It may have got its name only now.
+      this.#durableSlot = this.#lastSlot = youngest;
+    } catch (error) {
+      void file.close().catch(() => {});
+      throw error;
+    }
+    this.#file = file;
   }
 
   async #abandon(): Promise<void> {
@@ -143,15 +182,19 @@ export class SlotFile {
 export async function readSlots(disk: Disk, path: string): Promise<readonly Slot[]> {
   const file = await disk.open(path);
   try {
-    const slots: Slot[] = [];
-    for (let index = 0; index < SLOT_COUNT; index++) {
-      const slot = readSlot(file, index * SLOT_BYTES_MAX);
-      if (slot !== undefined) slots.push(slot);
-    }
-    return slots.sort((a, b) => b.generation - a.generation);
+    return slotsIn(file);
   } finally {
     await file.close();
   }
+}
+
+function slotsIn(file: DiskFile): readonly (Slot & { readonly index: number })[] {
+  const slots: (Slot & { readonly index: number })[] = [];
+  for (let index = 0; index < SLOT_COUNT; index++) {
+    const slot = readSlot(file, index * SLOT_BYTES_MAX);
+    if (slot !== undefined) slots.push({ ...slot, index });
+  }
+  return slots.sort((a, b) => b.generation - a.generation);
 }
 
 function readSlot(file: DiskFile, offset: number): Slot | undefined {

@@ -88,7 +88,6 @@ export class SegmentWriter {
   #waitingBytes = 0;
   /** The segment that is written to; undefined before the first record. */
   #active: Segment | undefined;
-  /** Whether the active segment has failed. */
   #isBroken = false;
   /** Whether it could not be replaced: until it is, nobody waits for that. */
   #gaveUp = false;
@@ -116,6 +115,11 @@ export class SegmentWriter {
 
   get active(): Segment | undefined {
     return this.#active;
+  }
+
+  /** Whether the active segment has failed: nothing is written to it any more. */
+  get isBroken(): boolean {
+    return this.#isBroken;
   }
 
   /** Bytes that wait to be written. */

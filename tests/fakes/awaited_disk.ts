@@ -27,7 +27,8 @@ export class AwaitedDisk {
           if (!(result instanceof Promise)) return result;
           this.#pendingCount++;
           const counted = result.finally(() => this.#pendingCount--);
-          return name === "create" || name === "open" ? counted.then((file) => this.#awaited(file)) : counted;
+          const opens = name === "create" || name === "open" || name === "openToWrite";
+          return opens ? counted.then((file) => this.#awaited(file)) : counted;
         };
       },
     });

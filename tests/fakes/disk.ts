@@ -196,6 +196,10 @@ export class FakeDisk implements Disk {
     return this.#file(path, this.#content(path));
   }
 
+  openToWrite(path: string): Promise<DiskFile> {
+    return this.open(path);
+  }
+
   async rename(from: string, to: string): Promise<void> {
     await this.#operate("rename", from);
     const content = this.#content(from);

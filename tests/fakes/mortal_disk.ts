@@ -27,6 +27,9 @@ export class MortalDisk implements Disk {
   readonly create: Disk["create"] = async (path) => this.#file(await this.#operate(() => nodeDisk.create(path)));
   readonly open: Disk["open"] = async (path) => this.#file(await this.#operate(() => nodeDisk.open(path)));
 
+  readonly openToWrite: Disk["openToWrite"] = async (path) =>
+    this.#file(await this.#operate(() => nodeDisk.openToWrite(path)));
+
   #file(file: DiskFile): DiskFile {
     return {
       get size() {

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
-import { rmSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { nodeDisk } from "../../exporters/journal/disk.ts";
 import { startCollector } from "../../exporters/testing/collector.ts";
+import { lockedDisk } from "../../server/locked_disk.ts";
 import { type RunningServer, startServer } from "../../server/server.ts";
 import { StartError } from "../../server/start_error.ts";
 import { accountAt, assertBalanced } from "../fakes/metrics_account.ts";
@@ -70,6 +72,23 @@ Deno.test("a server that was faster on a deleted folder has it: the first one ma
   await until(() => collector.items.traces === accepted + 4);
   assertBalanced((await accountAt(second.adminUrl!)).values());
   assert.equal((await ready(second)).status, 200);
+});
+
+Deno.test("in a folder that another server has no file is made, nor opened to write to it", async () => {
+  using folder = new TemporaryFolder();
+  const [there, missing] = [`${folder.path}/there`, `${folder.path}/missing`];
+  writeFileSync(there, "");
+  let isTaken = false;
+  const disk = lockedDisk(nodeDisk, {
+    keep: () => {
+      if (isTaken) throw new Error("another server has it");
+    },
+  });
+  await (await disk.openToWrite(there)).close();
+  isTaken = true;
+  await assert.rejects(disk.openToWrite(there), /another server has it/);
+  await assert.rejects(disk.create(missing), /another server has it/);
+  assert.equal(existsSync(missing), false);
 });
 
 function environment(upstream: string, dataDir: string): Record<string, string> {

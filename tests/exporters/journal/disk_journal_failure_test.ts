@@ -15,6 +15,9 @@ import {
   recordOf,
 } from "./disk_journal_fixture.ts";
 
+/** What files have at their ends on a disk that is full: enough for a few digits, and for no new file. */
+const BLOCK_REST_BYTES = 30;
+
 async function appended(journal: DiskJournal, from: number, to: number): Promise<void> {
   for (let id = from; id <= to; id++) assert.equal(await journal.append(recordOf(id)), "appended", `record ${id}`);
 }
@@ -46,6 +49,42 @@ for (const fsync of ["never", "interval", "commit"] as const) {
     assert.equal(later.acceptedItems, 21, "what was refused is not there");
     assert.equal(told.length, 2);
     await journal.close();
+  });
+
+  Deno.test(`a disk that the journal has filled by itself has room again once all is delivered, fsync ${fsync}`, async () => {
+    for (const restarts of [false, true]) {
+      const clock = new FakeClock();
+      const options = { fsync, retryMs: 1000, segmentBytesMax: 65_536 };
+      let disk = new FakeDisk();
+      let journal = await openJournal(disk, options, clock);
+      let cursor = journal.cursor("a", "reject");
+      await appended(journal, 1, 3);
+      await clock.advance(200);
+      disk.bytesMax = disk.bytes + 40;
+      assert.equal(await journal.append(recordOf(50)), "journal_full");
+      if (restarts) {
+        disk = disk.afterKill();
+        disk.bytesMax = disk.bytes;
+        journal = await openJournal(disk, options, clock);
+        cursor = journal.cursor("a", "reject");
+        assert.equal(await journal.append(recordOf(50)), "journal_full");
+      }
+      disk.bytesMax = disk.bytes + BLOCK_REST_BYTES;
+      await clock.advance(5000);
+      assert.equal(journal.health.isWell, false, "nothing is let go of that somebody wants");
+      disk.failWith = (operation, path) => operation === "write" && path.includes(".cursor") ? "EIO" : undefined;
+      assert.deepEqual(drain(cursor), [1, 2, 3]);
+      await clock.advance(3000);
+      assert.equal(journal.health.isWell, false, "nothing is let go of before it is known that nobody wants it");
+      disk.failWith = () => undefined;
+      await clock.advance(3000);
+      assert.equal(journal.health.isWell, true);
+      await appended(journal, 4, 5);
+      assertBalance(journal);
+      const later = await openJournal(disk.afterKill(), options);
+      assert.deepEqual(drain(later.cursor("a", "reject")), [4, 5], "what was delivered is not delivered again");
+      assertBalance(later);
+    }
   });
 
   Deno.test(`a disk that fails in any way degrades the journal, and no call throws or hangs, fsync ${fsync}`, async () => {

@@ -7,9 +7,13 @@ import { seededRandom } from "../../fakes/random.ts";
 
 const PATH = "/data/value.slots";
 
+/** What a file has at its end on a disk that is full: a number may get another digit, and that is all. */
+const BLOCK_REST_BYTES = 8;
+
 /** A file whose value is a number, and whoever it tells how its writes went. */
 function numberFile(
   disk: FakeDisk,
+  generation = 0,
 ): { file: SlotFile; set(value: number): Promise<void>; become(value: number): void; told: unknown[] } {
   let current = 0;
   const told: unknown[] = [];
@@ -17,7 +21,7 @@ function numberFile(
     disk,
     folder: "/data",
     name: "value.slots",
-    generation: 0,
+    generation,
     value: () => ({ current }),
     onWritten: (error) => told.push(error),
   });
@@ -124,4 +128,52 @@ Deno.test("a file that failed, or was deleted, is replaced by a new one under th
     assert.equal((await valuesIn(disk.afterPowerLoss(seededRandom(1))))[0], 3, failing);
     assert.deepEqual(disk.paths, [PATH], failing);
   }
+});
+
+Deno.test("where there is no room for a new file the old one is used again, and is whole at any moment", async () => {
+  const before = new FakeDisk();
+  const { set, file } = numberFile(before);
+  for (let value = 11; value <= 15; value++) await set(value);
+  await file.close();
+  const [{ generation }] = await readSlots(before, PATH);
+  let isDone = false;
+  for (let operations = 0; !isDone; operations++) {
+    const disk = before.afterKill();
+    disk.bytesMax = disk.bytes + BLOCK_REST_BYTES;
+    const after = numberFile(disk, generation);
+    after.become(16);
+    disk.stopAfter(operations);
+    void after.file.persist().then((isDurable) => isDone = isDurable);
+    await settle(200);
+    const values = [disk.afterKill(), ...[1, 2, 3].map((seed) => disk.afterPowerLoss(seededRandom(seed)))].map(
+      valuesIn,
+    );
+    for (const [value] of await Promise.all(values)) {
+      assert.ok(isDone ? value === 16 : value >= 15, `${value} after ${operations} operations`);
+    }
+    assert.ok(operations < 100);
+    if (!isDone) continue;
+    disk.stopAfter(Infinity);
+    assert.deepEqual(await valuesIn(disk.afterPowerLoss(seededRandom(1))), [16, 16, 16], "no older one may ever count");
+    for (let value = 17; value <= 22; value++) {
+      await after.set(value);
+      assert.equal((await valuesIn(disk.afterKill()))[0], value);
+    }
+    assert.deepEqual(disk.paths, [PATH]);
+  }
+});
+
+Deno.test("a file of which a sync has failed is not used again, whether there is room for a new one or not", async () => {
+  const disk = new FakeDisk();
+  const { file, set, become } = numberFile(disk);
+  await set(1);
+  disk.bytesMax = disk.bytes;
+  disk.failWith = (operation) => operation === "sync" ? "EIO" : undefined;
+  become(2);
+  assert.equal(await file.persist(), false);
+  disk.failWith = () => undefined;
+  become(3);
+  assert.equal(await file.persist(), false, "what it would say of the old file nobody knows");
+  disk.bytesMax = Infinity;
+  assert.equal(await file.persist(), true);
 });
