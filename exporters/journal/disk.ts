@@ -62,6 +62,9 @@ export interface DiskStat {
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
 
+/** A pipe that somebody has put there is opened at once, and cannot be read: nobody waits for whoever writes to it. */
+const READ_ONLY = fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0);
+
 const stat = promisify(fs.lstat);
 const mkdir = promisify(fs.mkdir);
 const readdir = promisify(fs.readdir);
@@ -111,7 +114,7 @@ export const nodeDisk: Disk = {
   },
 
   async open(path) {
-    return new NodeFile(await open(path, "r"));
+    return new NodeFile(await open(path, READ_ONLY));
   },
 
   async openToWrite(path) {

@@ -71,10 +71,7 @@ export const STREAM_FILE = "stream.slots";
  * written, or is lost. If the slots know of more, the stream goes on where they say, so that the loss can be counted.
  */
 export async function recover(disk: Disk, folder: string): Promise<RecoveredStream> {
-  const names = await disk.list(folder);
-  for (const name of names) {
-    if (name.endsWith(".new")) await disk.remove(`${folder}/${name}`).catch(() => {});
-  }
+  const names = await clearedNames(disk, folder);
   const slots = names.includes(STREAM_FILE) ? await readSlots(disk, `${folder}/${STREAM_FILE}`) : [];
   const states = slots.map(({ value }) => decodeStreamState(value));
   const state = states.find((found) => found !== undefined);
@@ -119,6 +116,20 @@ export async function recover(disk: Disk, folder: string): Promise<RecoveredStre
 export function oldestPoint({ segments, kept, end }: Pick<RecoveredStream, "segments" | "kept" | "end">): StreamPoint {
   const [first] = segments;
   return first === undefined ? end : first.begin ?? kept;
+}
+
+/** The names in a folder, without those of files that were never finished, and of folders where slots have to be. */
+async function clearedNames(disk: Disk, folder: string): Promise<readonly string[]> {
+  const names: string[] = [];
+  for (const name of await disk.list(folder)) {
+    const path = `${folder}/${name}`;
+    const isOfSlots = name === STREAM_FILE || name.endsWith(CURSOR_SUFFIX);
+    if (name.endsWith(".new")) await disk.remove(path).catch(() => {});
+    else if (isOfSlots && (await disk.stat(path))?.kind === "folder") {
+      await disk.rename(path, `${path}${DAMAGED_SUFFIX}`).catch(() => {});
+    } else names.push(name);
+  }
+  return names;
 }
 
 /** What a journal knows of itself, as it stands in a slot. */
