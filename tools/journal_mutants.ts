@@ -136,8 +136,15 @@ export const JOURNAL_MUTANTS: readonly Mutant[] = [
     name: "the durable slot is written to",
     breaks: "a loss of power in a write leaves no slot whole",
     file: SLOT_FILE,
-    from: "if (slot === this.#durableSlot) slot = (slot + 1) % SLOT_COUNT;",
-    to: "",
+    from: "const taken = [this.#durableSlot, ",
+    to: "const taken = [",
+  },
+  {
+    name: "the slot that is being synced is written to",
+    breaks: "what is durable from then on may be torn",
+    file: SLOT_FILE,
+    from: "this.#syncedSlot, this.#lastSlot];",
+    to: "this.#lastSlot];",
   },
   {
     name: "a file of slots gets its name before it is synced",

@@ -27,7 +27,7 @@
  * Both sums begin with the journal's salt, and the position must be the record's own. So a payload that looks like a
  * record, or one left behind elsewhere on the disk, is not taken for one.
  *
- * **A slot** holds a small JSON value. Two in a file are written in turn, so that one of them is always whole:
+ * **A slot** holds a small JSON value. Those of a file are written by turns, so that one of them is always whole:
  *
  * ```
  *  0      4      8        12        16           24

@@ -8,9 +8,10 @@ import {
   SLOT_HEAD_BYTES,
   slotBytes,
 } from "./format.ts";
+import { SLOT_COUNT } from "./slot_file.ts";
 
-/** A file of slots is made with the first two; the third comes with the first change. */
-const ALL_SLOTS = [0, 1, 2];
+/** A file of slots is made with the first two; the others come with the first changes. */
+const ALL_SLOTS = Array.from({ length: SLOT_COUNT }, (_, slot) => slot);
 const SLOT_COUNT_MIN = 2;
 
 const NOTHING = new Uint8Array();

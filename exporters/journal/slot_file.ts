@@ -2,8 +2,8 @@ import type { Disk, DiskFile } from "./disk.ts";
 import { decodeSlot, encodeSlot, type Slot, SLOT_BYTES_MAX, SLOT_HEAD_BYTES, slotBytes } from "./format.ts";
 import { makeFolder } from "./journal_folder.ts";
 
-/** One slot is durable; the other two are written in turn, so that one of those is whole. */
-const SLOT_COUNT = 3;
+/** One slot is durable, one is being made so; the other two are written in turn, so that one of those is whole. */
+export const SLOT_COUNT = 4;
 
 /** Where a {@linkcode SlotFile} is, and what it says. */
 export interface SlotFileOptions {
@@ -22,20 +22,29 @@ export interface SlotFileOptions {
  * A small value in a file, whole at any moment: a process killed in a write leaves the value before, a loss of power at
  * least the last one that was synced.
  *
- * Writes happen in the background, one at a time; what changes during one is in the next. After a failure, and when it
- * is written for the first time, a new file is made and gets the name. Where there is no room for one, the slots of the
- * old file have theirs already: a full disk must not keep anybody from saying what it may let go of.
+ * Writes happen in the background, one at a time; what changes during one is in the next. They do not wait for the
+ * device: while a value is made durable, younger ones are written beside it.
+ *
+ * ```
+ *   durable │ being synced │ written last │ written next        each in a slot, by turns
+ * ```
+ *
+ * After a failure, and when it is written for the first time, a new file is made and gets the name. Where there is no
+ * room for one, the slots of the old file have theirs already: a full disk must not keep anybody from saying what it may
+ * let go of.
  */
 export class SlotFile {
   readonly #options: SlotFileOptions;
   readonly #path: string;
   #file: DiskFile | undefined;
   #generation: number;
-  /** The slot that must not be written to, and the one that was written last. */
+  /** The slots that must not be written to: the durable one, the one that is to be durable next, the youngest. */
   #durableSlot = 0;
+  #syncedSlot = 0;
   #lastSlot = 0;
   #work: Promise<void> = Promise.resolve();
-  /** Whether a sync of the file has failed: nobody knows what is durable of it, nor ever will. */
+  #persisting: Promise<boolean> = Promise.resolve(true);
+  /** Whether a sync of the file is under way or has failed: nobody knows what is durable of it. */
   #isSuspect = false;
   #touched = false;
   #closed = false;
@@ -65,32 +74,49 @@ export class SlotFile {
    * @returns Whether it is durable.
    */
   persist(): Promise<boolean> {
-    return this.#next(async () => {
-      if (this.#file !== undefined && !this.#file.isLinked) await this.#abandon();
-      if (this.#file !== undefined) {
-        await this.#write();
-        await this.#write();
-        await this.#sync(this.#file);
-        this.#durableSlot = this.#lastSlot;
-      } else await this.#write();
-    });
+    return this.#persisting = this.#persisting.then(() => this.#persist());
   }
 
   /** Waits for what is being written, and lets go of the file. */
   async close(): Promise<void> {
     this.#closed = true;
+    await this.#persisting;
     await this.#work;
     await this.#abandon();
   }
 
+  async #persist(): Promise<boolean> {
+    let file: DiskFile | undefined;
+    let synced: Promise<unknown> | undefined;
+    const isWritten = await this.#next(async () => {
+      if (this.#file !== undefined && !this.#file.isLinked) await this.#abandon();
+      if (this.#file === undefined) return await this.#write(); // To a new file, which is durable.
+      await this.#write();
+      await this.#write();
+      this.#syncedSlot = this.#lastSlot;
+      file = this.#file;
+      synced = this.#sync(file).then(() => undefined, (error) => error ?? new Error("The disk failed"));
+    });
+    if (file === undefined) return isWritten;
+    const error = await synced;
+    let isDurable = false;
+    // Unless a write has failed meanwhile, and the file was given up.
+    await this.#next(() => {
+      if (error !== undefined) throw error;
+      this.#durableSlot = this.#syncedSlot;
+      isDurable = true;
+    }, () => this.#file === file);
+    return isDurable;
+  }
+
   /** Runs one piece of work after the others, unless those have done it: that says nothing of the disk. */
-  #next(work: () => Promise<void>, isDue = () => true): Promise<boolean> {
+  #next(work: () => Promise<void> | void, isDue = () => true): Promise<boolean> {
     const done = this.#work.then(() => isDue() ? this.#try(work) : true);
     this.#work = done.then(() => {});
     return done;
   }
 
-  async #try(work: () => Promise<void>): Promise<boolean> {
+  async #try(work: () => Promise<void> | void): Promise<boolean> {
     const { onWritten } = this.#options;
     try {
       await work();
@@ -108,10 +134,17 @@ export class SlotFile {
     const { value } = this.#options;
     const bytes = encodeSlot({ generation: ++this.#generation, value: value() });
     if (this.#file === undefined) return await this.#begin(bytes);
-    let slot = (this.#lastSlot + 1) % SLOT_COUNT;
-    if (slot === this.#durableSlot) slot = (slot + 1) % SLOT_COUNT;
+    const slot = this.#freeSlot();
     await this.#file.write(slot * SLOT_BYTES_MAX, bytes);
     this.#lastSlot = slot;
+  }
+
+  /** The next one by turns that may be written to. */
+  #freeSlot(): number {
+    const taken = [this.#durableSlot, this.#syncedSlot, this.#lastSlot];
+    let slot = this.#lastSlot;
+    while (taken.includes(slot)) slot = (slot + 1) % SLOT_COUNT;
+    return slot;
   }
 
   async #sync(file: DiskFile): Promise<void> {
@@ -147,7 +180,7 @@ export class SlotFile {
       throw error;
     }
     this.#file = file;
-    this.#durableSlot = this.#lastSlot = 0;
+    this.#durableSlot = this.#syncedSlot = this.#lastSlot = 0;
     this.#isSuspect = false;
   }
 
@@ -158,12 +191,12 @@ export class SlotFile {
     try {
       await this.#sync(file);
       const youngest = slotsIn(file)[0].index;
-      for (const step of [1, 2, 0]) {
+      for (let step = 1; step <= SLOT_COUNT; step++) {
         await file.write((youngest + step) % SLOT_COUNT * SLOT_BYTES_MAX, bytes);
         await this.#sync(file);
       }
       await disk.syncFolder(folder); // It may have got its name only now.
-      this.#durableSlot = this.#lastSlot = youngest;
+      this.#durableSlot = this.#syncedSlot = this.#lastSlot = youngest;
     } catch (error) {
       void file.close().catch(() => {});
       throw error;

@@ -254,16 +254,17 @@ export class FakeDisk implements Disk {
         return content.bytes.read(offset, into);
       },
       sync: async () => {
-        // The pages count as clean from now on, whether they were written or not.
-        const written = content.unsynced;
+        // What is written from now on may have to wait for the next one.
+        const written = [...content.unsynced];
+        const clean = () => content.unsynced = content.unsynced.filter((write) => !written.includes(write));
         try {
           await this.#operate("sync", path);
         } catch (error) {
-          content.unsynced = [];
+          clean(); // So the pages count, whether they were written or not.
           throw error;
         }
         for (const { offset, bytes } of written) content.durable.write(offset, bytes);
-        content.unsynced = content.unsynced.slice(written.length);
+        clean();
       },
       close: () => {
         if (isOpen) this.openCount--;

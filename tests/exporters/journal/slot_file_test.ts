@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { SLOT_BYTES_MAX } from "../../../exporters/journal/format.ts";
-import { readSlots, SlotFile } from "../../../exporters/journal/slot_file.ts";
+import { decodeSlot, SLOT_BYTES_MAX, SLOT_HEAD_BYTES } from "../../../exporters/journal/format.ts";
+import { readSlots, SLOT_COUNT, SlotFile } from "../../../exporters/journal/slot_file.ts";
 import { settle } from "../../fakes/clock.ts";
 import { FakeDisk } from "../../fakes/disk.ts";
 import { seededRandom } from "../../fakes/random.ts";
@@ -35,6 +35,20 @@ function numberFile(
 
 async function valuesIn(disk: FakeDisk): Promise<number[]> {
   return (await readSlots(disk, PATH)).map(({ value }) => (value as { current: number }).current);
+}
+
+/** Puts half of the youngest value's slot out of order, as a write does that ends in the middle. */
+function tearYoungest(disk: FakeDisk): void {
+  const bytes = disk.content(PATH);
+  let youngest = 0;
+  for (let slot = 0; slot < SLOT_COUNT; slot++) {
+    if (generationIn(bytes, slot) > generationIn(bytes, youngest)) youngest = slot;
+  }
+  disk.zero(PATH, youngest * SLOT_BYTES_MAX + SLOT_HEAD_BYTES, 4);
+}
+
+function generationIn(bytes: Uint8Array, slot: number): number {
+  return decodeSlot(bytes.subarray(slot * SLOT_BYTES_MAX))?.generation ?? 0;
 }
 
 Deno.test("a write that others have done meanwhile says nothing of the disk: one that fails is not well again by that", async () => {
@@ -78,13 +92,93 @@ Deno.test("a loss of power leaves at least the last value that was made durable,
   }
 });
 
+Deno.test("a write does not wait for a sync that hangs, and is what a killed process leaves", async () => {
+  const disk = new FakeDisk();
+  const { file, set } = numberFile(disk);
+  await set(1);
+  disk.hangs = (operation) => operation === "sync";
+  let isPersisted = false;
+  const persisted = file.persist().then(() => isPersisted = true);
+  await settle();
+  for (let value = 2; value <= 9; value++) {
+    await set(value);
+    let isWritten = false;
+    void file.written().then(() => isWritten = true);
+    await settle();
+    assert.equal(isWritten, true);
+    assert.equal((await valuesIn(disk.afterKill()))[0], value);
+    const torn = disk.afterKill();
+    tearYoungest(torn);
+    assert.equal((await valuesIn(torn))[0], value - 1, "a write that is cut off leaves the value before");
+  }
+  assert.equal(isPersisted, false);
+  disk.answerAll();
+  await persisted;
+  await file.close();
+});
+
+Deno.test("whatever is written, synced and hangs at the same time, a loss of power leaves what was said to be durable, or younger", async () => {
+  for (let seed = 0; seed < 100; seed++) {
+    const random = seededRandom(seed);
+    const disk = new FakeDisk();
+    const { file, set } = numberFile(disk);
+    let value = 1;
+    let durable = 0;
+    await set(value);
+    for (let step = 0; step < 30; step++) {
+      const dice = random();
+      disk.hangs = (operation) => operation === "sync" && dice < 0.7;
+      if (dice < 0.2 || dice > 0.9) {
+        const persisting = value;
+        void file.persist().then((isDurable) => {
+          if (isDurable) durable = Math.max(durable, persisting);
+        });
+      }
+      if (dice > 0.8) disk.answerAll();
+      await set(++value);
+      const [youngest] = await valuesIn(disk.afterPowerLoss(seededRandom(seed * 100 + step)));
+      assert.ok((youngest ?? 0) >= durable, `seed ${seed}, step ${step}: ${youngest}, but ${durable} was durable`);
+    }
+    disk.answerAll();
+    await file.close();
+    assert.ok(durable > 0);
+  }
+});
+
+Deno.test("a sync that fails is told, and not taken for the new file's that a failed write has made meanwhile", async () => {
+  const disk = new FakeDisk();
+  const { file, set, told } = numberFile(disk);
+  await set(1);
+  for (const writeFails of [false, true]) {
+    told.length = 0;
+    disk.hangs = (operation) => operation === "sync";
+    const persisted = file.persist();
+    await settle();
+    disk.hangs = () => false;
+    if (writeFails) {
+      disk.failWith = (operation) => operation === "write" ? "EIO" : undefined;
+      await set(2);
+      disk.failWith = () => undefined;
+      await set(3);
+    } else disk.failWith = (operation) => operation === "sync" ? "EIO" : undefined;
+    disk.answerAll();
+    assert.equal(await persisted, false);
+    disk.failWith = () => undefined;
+    assert.equal(told.filter((error) => error !== undefined).length, 1);
+    await set(4);
+    assert.equal(await file.persist(), true);
+    assert.equal((await valuesIn(disk.afterPowerLoss(seededRandom(1))))[0], 4);
+    assert.equal(disk.openCount, 1);
+  }
+});
+
 Deno.test("once a value is durable no older one counts, whichever slot is damaged after it", async () => {
   const disk = new FakeDisk();
   const { file, set, become } = numberFile(disk);
   for (let value = 1; value <= 5; value++) await set(value);
   become(6);
   await file.persist();
-  for (let slot = 0; slot < 3; slot++) {
+  for (let slot = 0; slot < SLOT_COUNT; slot++) {
     const damaged = disk.afterKill();
     const bytes = damaged.content(PATH);
     damaged.damage(PATH, bytes.fill(0, slot * SLOT_BYTES_MAX, slot * SLOT_BYTES_MAX + 30));
