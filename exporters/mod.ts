@@ -41,7 +41,7 @@ export type { Compression, PerSignal } from "./transport/http_endpoint.ts";
 export { BreakerTransport, type Circuit } from "./transport/breaker.ts";
 export { RetryTransport, type RetryTransportOptions } from "./transport/retry.ts";
 export { RetryBudget } from "./transport/retry_budget.ts";
-export type { SendAnswer, SendOptions, Transport } from "./transport/transport.ts";
+export type { RequestBody, SendAnswer, SendOptions, Transport } from "./transport/transport.ts";
 export { type Environment, type OtlpEnvironment, otlpFromEnvironment, type OtlpProtocol } from "./env.ts";
 
 export type { CountByReason, Reason } from "./reason.ts";

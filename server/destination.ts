@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from "../core/clock.ts";
 import type { Signal } from "../exporters/signal.ts";
 import type { RetryBudget } from "../exporters/transport/retry_budget.ts";
-import type { SendAnswer, SendOptions, Transport } from "../exporters/transport/transport.ts";
+import type { RequestBody, SendAnswer, SendOptions, Transport } from "../exporters/transport/transport.ts";
 
 /** How a destination is made. */
 export interface DestinationOptions {
@@ -55,7 +55,7 @@ export class Destination implements Transport {
   }
 
   /** Sends, and learns from the answer what concerns the other signals. */
-  async send(body: Uint8Array, options: SendOptions): Promise<SendAnswer> {
+  async send(body: RequestBody, options: SendOptions): Promise<SendAnswer> {
     const answer = await this.#transport.send(body, options);
     if (answer.status === "delivered") this.#succeeded.add(options.signal);
     if (answer.status === "throttled" && answer.wholeDestination) this.#raiseFloor(answer.retryAfterMs);

@@ -102,6 +102,7 @@ function destinationFor(plan: DestinationPlan, { config, clock }: ForwardingPart
     timeoutMs: plan.timeoutMs,
     // Only the runtime's own `fetch` finds its way through a proxy.
     fetch: plan.proxied ? undefined : plain.fetch,
+    fetchTakesParts: !plan.proxied,
     clock,
   });
   const retryBudget = new RetryBudget(clock);

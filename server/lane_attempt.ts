@@ -1,4 +1,4 @@
-import type { SendAnswer } from "../exporters/transport/transport.ts";
+import type { RequestBody, SendAnswer } from "../exporters/transport/transport.ts";
 import { brokenAnswer } from "../exporters/transport/unsent.ts";
 import { forwardedHops, HOP_HEADER } from "./hops.ts";
 import type { Job } from "./lane_job.ts";
@@ -33,7 +33,7 @@ export async function answerTo(job: Job, setup: LaneSetup, abort: AbortSignal): 
   }
 }
 
-function bodyOf({ piece, entries }: Job, { requests }: LaneSetup): Uint8Array {
+function bodyOf({ piece, entries }: Job, { requests }: LaneSetup): RequestBody {
   if (piece !== undefined) return piece.body;
   const [first] = entries;
   return entries.length === 1 && first !== undefined

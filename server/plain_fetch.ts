@@ -1,6 +1,7 @@
 import { Agent, type ClientRequest, type IncomingMessage, request } from "node:http";
 import { Readable } from "node:stream";
 import { type Limit, withinLimits } from "../core/limits.ts";
+import { mergeRequests } from "../exporters/otlp/merge.ts";
 
 /** How a {@linkcode PlainFetch} keeps its connections. */
 export interface PlainFetchOptions {
@@ -22,7 +23,8 @@ const BODILESS_STATUSES: ReadonlySet<number> = new Set([204, 205, 304]);
 
 /**
  * A `fetch` for the path that every byte takes: `http:` URLs are asked over `node:http`, which hands a body to the socket
- * as it is, where the runtime's `fetch` copies it twice. All other URLs go to the runtime's `fetch`.
+ * as it is, where the runtime's `fetch` copies it twice. All other URLs go to the runtime's `fetch`. A body may be an
+ * array of parts: nobody has to copy them behind each other.
  *
  * It does what forwarding asks for and no more: no redirects, no cookies, no compressed answers, no proxy. The body must
  * not change until the answer is here. Like Deno's `fetch`, Deno's `node:http` repeats a request, once, when the kept
@@ -40,9 +42,12 @@ export class PlainFetch {
   constructor(options: PlainFetchOptions = {}) {
     const { idleTimeoutMs } = withinLimits("create plain fetch", options, LIMITS);
     this.#agent = new Agent({ keepAlive: true, timeout: idleTimeoutMs });
-    this.fetch = (input, init) => {
-      if (typeof input !== "string" || !input.startsWith("http:")) return fetch(input, init);
-      return ask(this.#agent, input, init);
+    this.fetch = (input, init = {}) => {
+      if (typeof input === "string" && input.startsWith("http:")) return ask(this.#agent, input, init);
+      return fetch(
+        input,
+        Array.isArray(init.body) ? { ...init, body: mergeRequests(init.body) as Uint8Array<ArrayBuffer> } : init,
+      );
     };
   }
 
@@ -52,11 +57,11 @@ export class PlainFetch {
   }
 }
 
-function ask(agent: Agent, url: string, init: RequestInit = {}): Promise<Response> {
+function ask(agent: Agent, url: string, { method, signal, ...init }: RequestInit): Promise<Response> {
   return new Promise((resolve, reject) => {
-    const { method, signal } = init;
-    const body = (init.body ?? undefined) as Uint8Array | undefined;
-    const headers = { ...Object.fromEntries(new Headers(init.headers)), "content-length": body?.length ?? 0 };
+    const parts = partsOf(init.body);
+    const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+    const headers = { ...Object.fromEntries(new Headers(init.headers)), "content-length": bytes };
     const asked: ClientRequest = request(url, { agent, method, headers, signal: signal ?? undefined });
     asked.on("error", reject);
     asked.on("response", (answer) => {
@@ -71,8 +76,14 @@ function ask(agent: Agent, url: string, init: RequestInit = {}): Promise<Respons
         reject(error);
       }
     });
-    asked.end(body);
+    for (const part of parts) asked.write(part);
+    asked.end();
   });
+}
+
+function partsOf(body: unknown): readonly Uint8Array[] {
+  if (Array.isArray(body)) return body;
+  return body instanceof Uint8Array ? [body] : [];
 }
 
 function responseOf(answer: IncomingMessage): Response {

@@ -1,5 +1,5 @@
 import type { CircuitState, Outcome } from "../../core/breaker.ts";
-import type { SendAnswer, SendOptions, Transport } from "./transport.ts";
+import type { RequestBody, SendAnswer, SendOptions, Transport } from "./transport.ts";
 import { brokenAnswer, unsentAnswer } from "./unsent.ts";
 
 /** What a transport needs of a circuit breaker; `CircuitBreaker` is one. */
@@ -39,7 +39,7 @@ export class BreakerTransport implements Transport {
   }
 
   /** Sends if the circuit lets it. */
-  async send(body: Uint8Array, options: SendOptions): Promise<SendAnswer> {
+  async send(body: RequestBody, options: SendOptions): Promise<SendAnswer> {
     // Asked first: a permit that is not used would hold up a probe.
     const unsent = unsentAnswer(options, this.#closed);
     if (unsent !== undefined) return unsent;
@@ -61,7 +61,7 @@ export class BreakerTransport implements Transport {
   }
 
   /** Always an answer, so that every permit is given back. */
-  async #ask(body: Uint8Array, options: SendOptions): Promise<SendAnswer> {
+  async #ask(body: RequestBody, options: SendOptions): Promise<SendAnswer> {
     try {
       return await this.#inner.send(body, options);
     } catch (error) {

@@ -2,13 +2,14 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { type Limit, withinLimits } from "../../core/limits.ts";
+import { mergeRequests } from "../otlp/merge.ts";
 import { bySignal, type Signal } from "../signal.ts";
 import { answerTo, type HttpAnswer } from "./http_answer.ts";
 import { type Compression, type Endpoint, endpointOf, type PerSignal, withoutSecrets } from "./http_endpoint.ts";
 import { networkFailure } from "./network_failure.ts";
 import { parseRetryAfter } from "./retry_after.ts";
 import { BROKEN_BODY, readBody } from "./response_body.ts";
-import type { SendAnswer, SendOptions, Transport } from "./transport.ts";
+import type { RequestBody, SendAnswer, SendOptions, Transport } from "./transport.ts";
 import { brokenAnswer, linkAborts, shutdownAnswer, unsentAnswer } from "./unsent.ts";
 
 /** Where an {@linkcode HttpTransport} sends to, and how. */
@@ -31,6 +32,11 @@ export interface HttpTransportOptions {
   readonly product?: string;
   /** What makes the requests. @default {globalThis.fetch} */
   readonly fetch?: typeof globalThis.fetch;
+  /**
+   * Whether `fetch` takes an array of parts for a body, which the platforms' own do not: what is sent in parts need not
+   * be copied then. @default {false}
+   */
+  readonly fetchTakesParts?: boolean;
   /** The clock that reads `Retry-After` dates. @default {systemClock} */
   readonly clock?: Clock;
 }
@@ -68,6 +74,7 @@ const GZIP_OPTIONS = { level: 1 } as const;
 export class HttpTransport implements Transport {
   readonly #endpoints: Readonly<Record<Signal, Endpoint>>;
   readonly #fetch: typeof globalThis.fetch;
+  readonly #fetchTakesParts: boolean;
   readonly #clock: Clock;
   readonly #responseBytesMax: number;
   readonly #retryableStatuses: ReadonlySet<number>;
@@ -88,11 +95,12 @@ export class HttpTransport implements Transport {
     this.#responseBytesMax = withinLimits("create HTTP transport", { responseBytesMax }, LIMITS).responseBytesMax;
     this.#retryableStatuses = checkedStatuses(options.retryableStatuses ?? []);
     this.#fetch = options.fetch ?? globalThis.fetch;
+    this.#fetchTakesParts = options.fetchTakesParts ?? false;
     this.#clock = options.clock ?? systemClock;
   }
 
   /** Makes one attempt. */
-  async send(body: Uint8Array, options: SendOptions): Promise<SendAnswer> {
+  async send(body: RequestBody, options: SendOptions): Promise<SendAnswer> {
     const attempt = this.#attempt(body, options).catch(brokenAnswer);
     this.#attempts.add(attempt);
     try {
@@ -108,10 +116,11 @@ export class HttpTransport implements Transport {
     await Promise.all(this.#attempts);
   }
 
-  async #attempt(body: Uint8Array, options: SendOptions): Promise<SendAnswer> {
+  async #attempt(body: RequestBody, options: SendOptions): Promise<SendAnswer> {
     const unsent = unsentAnswer(options, this.#closing.signal.aborted);
     if (unsent !== undefined) return unsent;
-    if (body.length > REQUEST_BYTES_MAX) return tooLarge(body.length);
+    const bytes = bytesOf(body);
+    if (bytes > REQUEST_BYTES_MAX) return tooLarge(bytes);
 
     const endpoint = this.#endpoints[options.signal];
     const timeoutMs = Math.min(endpoint.timeoutMs, options.deadlineMs);
@@ -134,15 +143,19 @@ export class HttpTransport implements Transport {
   }
 
   async #exchange(
-    body: Uint8Array,
+    body: RequestBody,
     endpoint: Endpoint,
     options: SendOptions,
     exchange: Exchange,
     end: AbortSignal,
   ): Promise<SendAnswer | "ended"> {
-    const plain = unshared(body);
-    const payload = endpoint.gzip ? unshared(await promisify(gzip)(plain, GZIP_OPTIONS)) : plain;
-    if (payload.length > REQUEST_BYTES_MAX) return tooLarge(payload.length);
+    const payload = endpoint.gzip
+      ? unshared(await promisify(gzip)(wholeOf(body), GZIP_OPTIONS))
+      : this.#fetchTakesParts
+      ? partsOf(body).map(unshared)
+      : wholeOf(body);
+    const bytes = bytesOf(payload);
+    if (bytes > REQUEST_BYTES_MAX) return tooLarge(bytes);
     if (end.aborted) return "ended";
     const headers = new Headers(endpoint.headers);
     for (const [name, value] of Object.entries(options.headers ?? {})) headers.set(name, value);
@@ -150,7 +163,7 @@ export class HttpTransport implements Transport {
     const fetch = this.#fetch; // A bare call: a platform's fetch refuses another object's `this`.
     try {
       exchange.began = true;
-      const init = { method: "POST", headers, body: payload, redirect: "manual", signal: end } as const;
+      const init = { method: "POST", headers, body: payload as BodyInit, redirect: "manual", signal: end } as const;
       const response = await fetch(endpoint.url, init);
       exchange.head = this.#headOf(response);
       const responseBody = await readBody(response, this.#responseBytesMax);
@@ -204,6 +217,18 @@ function unreachable({ host }: Endpoint, error: unknown): SendAnswer {
 function tooLarge(bytes: number): SendAnswer {
   const message = `The request is ${bytes} bytes; OTLP allows ${REQUEST_BYTES_MAX}, so it was not sent`;
   return { status: "too_large", reason: "too_large", message };
+}
+
+function partsOf(body: RequestBody): readonly Uint8Array[] {
+  return body instanceof Uint8Array ? [body] : body;
+}
+
+function wholeOf(body: RequestBody): Uint8Array<ArrayBuffer> {
+  return unshared(mergeRequests(partsOf(body)));
+}
+
+function bytesOf(body: RequestBody): number {
+  return partsOf(body).reduce((sum, part) => sum + part.length, 0);
 }
 
 /** `fetch` and `node:zlib` take no shared memory, and what they are given must not change under them. */

@@ -3,7 +3,7 @@ import { type Limit, withinLimits } from "../../core/limits.ts";
 import { type Sleep, sleep } from "../sleep.ts";
 import { type BackoffLimits, backoffMs } from "./backoff.ts";
 import { RetryBudget } from "./retry_budget.ts";
-import type { SendAnswer, SendOptions, Transport } from "./transport.ts";
+import type { RequestBody, SendAnswer, SendOptions, Transport } from "./transport.ts";
 import { brokenAnswer, linkAborts, shutdownAnswer, unsentAnswer } from "./unsent.ts";
 
 /** How a {@linkcode RetryTransport} waits and how often it tries. */
@@ -62,7 +62,7 @@ export class RetryTransport implements Transport {
   }
 
   /** Sends, and sends again, until the answer is final or `deadlineMs` is too near. */
-  async send(body: Uint8Array, options: SendOptions): Promise<SendAnswer> {
+  async send(body: RequestBody, options: SendOptions): Promise<SendAnswer> {
     const unsent = unsentAnswer(options, this.#closing.signal.aborted);
     if (unsent !== undefined) return unsent;
     const controller = new AbortController();
@@ -85,7 +85,7 @@ export class RetryTransport implements Transport {
   }
 
   async #sendUntilDeadline(
-    body: Uint8Array,
+    body: RequestBody,
     options: SendOptions & { readonly abort: AbortSignal },
   ): Promise<SendAnswer> {
     const { abort } = options;

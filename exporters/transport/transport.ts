@@ -60,10 +60,16 @@ export type SendAnswer =
     readonly backendFailed?: boolean;
   };
 
+/**
+ * One OTLP protobuf `Export…ServiceRequest`: its bytes, or parts whose bytes follow each other. Whole requests may be the
+ * parts of one: a request is a list, and so are their lists end to end.
+ */
+export type RequestBody = Uint8Array | readonly Uint8Array[];
+
 /** The one seam between what has telemetry and what carries it away. Transports wrap transports. */
 export interface Transport {
-  /** Sends one OTLP protobuf `Export…ServiceRequest`. Resolves always, and within `deadlineMs` plus scheduling. */
-  send(body: Uint8Array, options: SendOptions): Promise<SendAnswer>;
+  /** Sends one request. Resolves always, and within `deadlineMs` plus scheduling. */
+  send(body: RequestBody, options: SendOptions): Promise<SendAnswer>;
   /** Ends what is in flight and frees connections. Idempotent. */
   close(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Reason } from "../../exporters/reason.ts";
 import type { Signal } from "../../exporters/signal.ts";
-import type { SendAnswer, SendOptions, Transport } from "../../exporters/transport/transport.ts";
+import type { RequestBody, SendAnswer, SendOptions, Transport } from "../../exporters/transport/transport.ts";
 
 /** One call of `send`, as it arrived. */
 export interface Sent {
@@ -32,9 +32,16 @@ export class ScriptedTransport implements Transport {
     this.script = script;
   }
 
-  async send(body: Uint8Array, options: SendOptions): Promise<SendAnswer> {
+  async send(body: RequestBody, options: SendOptions): Promise<SendAnswer> {
     const { signal, itemCount, deadlineMs, headers = {} } = options;
-    const sent: Sent = { signal, items: [...body], itemCount, atMs: this.#clock.nowMs(), headers, deadlineMs };
+    const sent: Sent = {
+      signal,
+      items: [body].flat().flatMap((part) => [...part]),
+      itemCount,
+      atMs: this.#clock.nowMs(),
+      headers,
+      deadlineMs,
+    };
     this.sent.push(sent);
     this.inFlightCount++;
     this.inFlightMaxSeen = Math.max(this.inFlightMaxSeen, this.inFlightCount);

@@ -1,15 +1,15 @@
-import type { SendAnswer, SendOptions, Transport } from "../../exporters/transport/transport.ts";
+import type { RequestBody, SendAnswer, SendOptions, Transport } from "../../exporters/transport/transport.ts";
 
 /** An answer, or what makes one. What throws is a transport with a bug. */
 export type ScriptedAnswer =
   | SendAnswer
-  | ((body: Uint8Array, options: SendOptions) => Promise<SendAnswer> | SendAnswer);
+  | ((body: RequestBody, options: SendOptions) => Promise<SendAnswer> | SendAnswer);
 
 export const DELIVERED: SendAnswer = { status: "delivered", rejectedCount: 0, message: "" };
 
 /** A transport that answers as told, one answer after the other, the last one for ever. */
 export class FakeTransport implements Transport {
-  readonly sends: { readonly body: Uint8Array; readonly options: SendOptions }[] = [];
+  readonly sends: { readonly body: RequestBody; readonly options: SendOptions }[] = [];
   closeCount = 0;
   #answers: readonly ScriptedAnswer[];
 
@@ -17,7 +17,7 @@ export class FakeTransport implements Transport {
     this.#answers = answers.length > 0 ? answers : [DELIVERED];
   }
 
-  send(body: Uint8Array, options: SendOptions): Promise<SendAnswer> {
+  send(body: RequestBody, options: SendOptions): Promise<SendAnswer> {
     this.sends.push({ body, options });
     const answer = this.#answers[Math.min(this.sends.length, this.#answers.length) - 1];
     return Promise.resolve(typeof answer === "function" ? answer(body, options) : answer);
@@ -30,7 +30,7 @@ export class FakeTransport implements Transport {
 }
 
 /** Never answers of itself; ends as a good transport does, when its caller gives up. */
-export function hanging(_body: Uint8Array, { abort }: SendOptions): Promise<SendAnswer> {
+export function hanging(_body: RequestBody, { abort }: SendOptions): Promise<SendAnswer> {
   const answer: SendAnswer = { status: "retryable", reason: "shutdown", message: "", answerLost: true };
   return new Promise((resolve) => abort?.addEventListener("abort", () => resolve(answer), { once: true }));
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, createServer, type Socket } from "node:net";
+import { mergeRequests } from "../../exporters/otlp/merge.ts";
 import { startCollector } from "../../exporters/testing/collector.ts";
 import { HttpTransport, type HttpTransportOptions } from "../../exporters/transport/http.ts";
 import { PlainFetch } from "../../server/plain_fetch.ts";
@@ -26,6 +27,41 @@ Deno.test("E9 plain requests arrive whole, with their headers, one after another
   assert.deepEqual(collector.requests[1].payload, large);
   assert.equal(collector.requests[0].headers["x-team"], "harbour");
   assert.equal(collector.requests[0].headers["transfer-encoding"], undefined);
+});
+
+Deno.test("A plain request in parts arrives as one, also when a kept connection broke and it is repeated", async () => {
+  await using collector = await startCollector();
+  await using sender = senderTo(collector.endpoints, { fetchTakesParts: true });
+  const parts = [requestOf("traces", 1), new Uint8Array(), requestOf("traces", 20_000), requestOf("traces", 1)];
+  const whole = mergeRequests(parts);
+  for (const part of [parts, [BODY], []]) assert.equal((await sender.send(part, OPTIONS)).status, "delivered");
+  assert.deepEqual(collector.requests.map(({ payload }) => payload), [whole, BODY, new Uint8Array()]);
+  assert.equal(collector.requests[0].headers["transfer-encoding"], undefined);
+  assert.equal(collector.connectionCount, 1);
+
+  collector.disconnect({ times: 1 });
+  const small = [BODY, BODY];
+  assert.equal((await sender.send(small, OPTIONS)).status, "delivered");
+  assert.deepEqual(collector.requests.at(-1)?.payload, mergeRequests(small));
+});
+
+Deno.test("A body in parts for a URL that is not plain is put together for the runtime's fetch", async () => {
+  const plain = new PlainFetch();
+  const { fetch } = globalThis;
+  let received: Uint8Array | undefined;
+  globalThis.fetch = async (url, init) => {
+    received = new Uint8Array(await new Request(url, init).arrayBuffer());
+    return new Response();
+  };
+  try {
+    const urls = { traces: "https://backend/", metrics: "https://backend/", logs: "https://backend/" };
+    const transport = new HttpTransport({ endpoints: urls, fetch: plain.fetch, fetchTakesParts: true });
+    assert.equal((await transport.send([BODY, BODY], OPTIONS)).status, "delivered");
+    assert.deepEqual(received, mergeRequests([BODY, BODY]));
+  } finally {
+    globalThis.fetch = fetch;
+    plain.close();
+  }
 });
 
 Deno.test("A plain answer is judged by its status, its headers and its body", async () => {

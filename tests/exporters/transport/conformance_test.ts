@@ -1,6 +1,7 @@
 /** What every transport promises, run over each of them and over the whole chain. */
 
 import assert from "node:assert/strict";
+import { gunzipSync } from "node:zlib";
 import fc from "fast-check";
 import { BreakerTransport } from "../../../exporters/transport/breaker.ts";
 import { HttpTransport } from "../../../exporters/transport/http.ts";
@@ -41,6 +42,19 @@ for (const [name, make] of Object.entries(makers)) {
     const transport = make(healthy);
     assert.deepEqual(await transport.send(BODY, OPTIONS), { status: "delivered", rejectedCount: 0, message: "" });
     await Promise.all([transport.close(), transport.close()]);
+    await transport.close();
+  });
+
+  Deno.test(`${name}: a body in parts arrives as one`, async () => {
+    const bodies: Uint8Array[] = [];
+    const transport = make(async (url, init) => {
+      bodies.push(await received(new Request(url, init)));
+      return new Response();
+    });
+    for (const body of [BODY, [BODY], [BODY.subarray(0, 1), new Uint8Array(), BODY.subarray(1)], []]) {
+      assert.equal((await transport.send(body, OPTIONS)).status, "delivered");
+    }
+    assert.deepEqual(bodies, [BODY, BODY, BODY, new Uint8Array()]);
     await transport.close();
   });
 
@@ -112,6 +126,11 @@ for (const [name, make] of Object.entries(makers)) {
       { numRuns: 100 },
     );
   });
+}
+
+async function received(request: Request): Promise<Uint8Array> {
+  const body = new Uint8Array(await request.arrayBuffer());
+  return request.headers.get("content-encoding") === "gzip" ? new Uint8Array(gunzipSync(body)) : body;
 }
 
 function http(fetch: Fetch, compression: "none" | "gzip" = "none"): Transport {
