@@ -48,10 +48,10 @@ Deno.test("A plain request in parts arrives as one, also when a kept connection 
 Deno.test("A body in parts for a URL that is not plain is put together for the runtime's fetch", async () => {
   const plain = new PlainFetch();
   const { fetch } = globalThis;
-  let received: Uint8Array | undefined;
-  globalThis.fetch = async (url, init) => {
-    received = new Uint8Array(await new Request(url, init).arrayBuffer());
-    return new Response();
+  let received: RequestInit["body"];
+  globalThis.fetch = (_url, init) => {
+    received = init?.body;
+    return Promise.resolve(new Response());
   };
   try {
     const urls = { traces: "https://backend/", metrics: "https://backend/", logs: "https://backend/" };

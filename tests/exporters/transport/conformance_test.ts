@@ -47,9 +47,9 @@ for (const [name, make] of Object.entries(makers)) {
 
   Deno.test(`${name}: a body in parts arrives as one`, async () => {
     const bodies: Uint8Array[] = [];
-    const transport = make(async (url, init) => {
-      bodies.push(await received(new Request(url, init)));
-      return new Response();
+    const transport = make((_url, init) => {
+      bodies.push(received(init));
+      return Promise.resolve(new Response());
     });
     for (const body of [BODY, [BODY], [BODY.subarray(0, 1), new Uint8Array(), BODY.subarray(1)], []]) {
       assert.equal((await transport.send(body, OPTIONS)).status, "delivered");
@@ -128,9 +128,9 @@ for (const [name, make] of Object.entries(makers)) {
   });
 }
 
-async function received(request: Request): Promise<Uint8Array> {
-  const body = new Uint8Array(await request.arrayBuffer());
-  return request.headers.get("content-encoding") === "gzip" ? new Uint8Array(gunzipSync(body)) : body;
+function received({ body, headers }: RequestInit = {}): Uint8Array {
+  assert.ok(body instanceof Uint8Array, "a fetch may not know what parts are");
+  return new Headers(headers).get("content-encoding") === "gzip" ? new Uint8Array(gunzipSync(body)) : body;
 }
 
 function http(fetch: Fetch, compression: "none" | "gzip" = "none"): Transport {
