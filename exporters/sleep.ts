@@ -1,4 +1,7 @@
-/** Waits, or returns early when `abort` fires. Never rejects: whoever waits looks at the signal afterwards. */
+/**
+ * Waits, or returns early when `abort` fires. Never rejects: whoever waits looks at the signal afterwards. Who ends
+ * many waits does it with a reason, any word: without one the platform makes an error each time, stack and all.
+ */
 export type Sleep = (ms: number, abort?: AbortSignal) => Promise<void>;
 
 /** The real wait: a timer that does not keep the process alive. */

@@ -94,7 +94,7 @@ export class Lane {
   drain(deadlineMs: number): Promise<void> {
     this.#drainUntilMs = Math.min(this.#drainUntilMs, this.#setup.clock.nowMs() + deadlineMs);
     this.start();
-    this.#waking.abort();
+    this.#waking.abort("woken");
     return this.#running ?? Promise.resolve();
   }
 
@@ -276,7 +276,7 @@ export class Lane {
     } finally {
       this.#jobs.delete(job);
       if (job.parked !== undefined) job.parked.inFlight = false;
-      this.#waking.abort();
+      this.#waking.abort("woken");
     }
   }
 
@@ -310,7 +310,7 @@ export class Lane {
     const waits = [sleep(restMs, waking.signal)];
     if (untilWork) waits.push(cursor.untilSomethingWaits(waking.signal));
     await Promise.race(waits);
-    waking.abort();
+    waking.abort("rested");
   }
 
   /** Whether a draining lane has done what it can before its deadline. */

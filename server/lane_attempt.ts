@@ -29,7 +29,7 @@ export async function answerTo(job: Job, setup: LaneSetup, abort: AbortSignal): 
   } catch (error) {
     return brokenAnswer(error);
   } finally {
-    answered.abort();
+    answered.abort("answered");
   }
 }
 

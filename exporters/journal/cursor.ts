@@ -171,7 +171,7 @@ export class DiskCursor implements Cursor {
     const { noted, retryMs, sleep } = this.#options;
     const isNoted = new AbortController();
     await Promise.race([noted(), sleep(retryMs, isNoted.signal)]);
-    isNoted.abort();
+    isNoted.abort("noted");
   }
 
   acknowledge(entry: JournalEntry, settlement: Settlement): void {
@@ -280,7 +280,7 @@ export class DiskCursor implements Cursor {
     const woken = new AbortController();
     const stop = AbortSignal.any([abort, woken.signal]);
     await Promise.race([this.#options.sleep(heldMs, stop), this.#waiters.next(stop)]);
-    woken.abort();
+    woken.abort("woken");
   }
 
   /** Whether more would be open than can be named. */

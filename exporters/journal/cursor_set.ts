@@ -34,7 +34,9 @@ interface KeptCursor {
   readonly cursor: DiskCursor;
   readonly file: SlotFile;
   /** Whether the file is there: before that, nothing is accepted that the cursor would have to know of. */
-  made: Promise<boolean> | undefined;
+  isMade: boolean;
+  /** Resolves with that, while somebody tries. */
+  making: Promise<boolean> | undefined;
 }
 
 /** Where a stream begins that is still there, what was let go of, and where it ends. */
@@ -110,8 +112,7 @@ export class CursorSet implements Iterable<DiskCursor> {
       noted: () => file.written(),
       onDisk: (error) => onDisk(`reading for "${name}"`, error),
     });
-    const isThere = found?.state !== undefined;
-    this.#kept.set(name, { cursor, file, made: isThere ? Promise.resolve(true) : undefined });
+    this.#kept.set(name, { cursor, file, isMade: found?.state !== undefined, making: undefined });
     file.touch();
     return cursor;
   }
@@ -119,13 +120,12 @@ export class CursorSet implements Iterable<DiskCursor> {
   /** Whether each cursor has its file, so that it would be there again after a crash. Makes those that are missing. */
   async areMade(): Promise<boolean> {
     for (const [name, kept] of this.#kept) {
-      kept.made ??= kept.file.persist();
-      if (await kept.made) {
-        this.#made.add(cursorFileName(name));
-        continue;
-      }
-      kept.made = undefined;
-      return false;
+      if (kept.isMade) continue;
+      kept.making ??= kept.file.persist();
+      kept.isMade = await kept.making;
+      kept.making = undefined;
+      if (!kept.isMade) return false;
+      this.#made.add(cursorFileName(name));
     }
     return true;
   }
