@@ -44,10 +44,8 @@ export class PlainFetch {
     this.#agent = new Agent({ keepAlive: true, timeout: idleTimeoutMs });
     this.fetch = (input, init = {}) => {
       if (typeof input === "string" && input.startsWith("http:")) return ask(this.#agent, input, init);
-      return fetch(
-        input,
-        Array.isArray(init.body) ? { ...init, body: mergeRequests(init.body) as Uint8Array<ArrayBuffer> } : init,
-      );
+      const { body } = init;
+      return fetch(input, { ...init, body: Array.isArray(body) ? mergeRequests(body) as BodyInit : body });
     };
   }
 
