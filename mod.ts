@@ -17,7 +17,7 @@
  *
  * const { accepted, delivered, dropped, queued } = exporter.account; // accepted = delivered + dropped + queued
  * console.assert(exporter.breaker.state === "closed" && accepted === delivered + queued && !dropped.circuit_open);
- * await provider.shutdown();
+ * await provider.shutdown().catch(console.warn); // the SDK rejects when the last spans could not be sent
  * ```
  *
  * The rooms have doors of their own: `@breakwater/otel/core` holds the circuit breaker, `@breakwater/otel/exporters`

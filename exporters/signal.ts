@@ -15,3 +15,9 @@ export const ITEM_NAMES: Readonly<Record<Signal, string>> = {
   metrics: "data points",
   logs: "log records",
 };
+
+/** `1 span`, `2 spans`: items by their name in the signal. */
+export function itemsText(count: number, signal: Signal): string {
+  const many = ITEM_NAMES[signal];
+  return `${count} ${count === 1 ? many.slice(0, -1) : many}`;
+}

@@ -1,5 +1,5 @@
 import type { JournalEntry, TakeLimits } from "../exporters/journal/journal.ts";
-import { ITEM_NAMES, type Signal } from "../exporters/signal.ts";
+import { itemsText, type Signal } from "../exporters/signal.ts";
 import type { LaneStatus } from "./health.ts";
 import { ANSWER_GRACE_MS, answerTo } from "./lane_attempt.ts";
 import type { Job } from "./lane_job.ts";
@@ -357,7 +357,7 @@ export class Lane {
     cursor.release(this.#settler.refusals.abandon());
     this.#settler.giveBack(this.#poison.clear("at_rest").map(({ entry }) => entry));
     const { items } = cursor.queued;
-    if (items > 0) log("info", `${this.name}: ${items} ${ITEM_NAMES[this.signal]} stay on the disk for the next start`);
+    if (items > 0) log("info", `${this.name}: left on the disk for the next start: ${itemsText(items, this.signal)}`);
   }
 
   #dropWhatIsLeft(): void {
@@ -376,6 +376,6 @@ export class Lane {
       for (const entry of entries) left.add(entry);
     }
     const itemCount = [...left].reduce((sum, entry) => sum + this.#settler.drop(entry, "shutdown"), 0);
-    if (itemCount > 0) log("warning", `${this.name}: dropped ${itemCount} ${ITEM_NAMES[this.signal]} at shutdown`);
+    if (itemCount > 0) log("warning", `${this.name}: dropped ${itemsText(itemCount, this.signal)} at shutdown`);
   }
 }

@@ -3,7 +3,7 @@ import { isolatedObserver } from "../exporters/isolation.ts";
 import type { JournalEntry } from "../exporters/journal/journal.ts";
 import type { QuarantineStore, RefusalCause } from "../exporters/journal/quarantine.ts";
 import type { Reason } from "../exporters/reason.ts";
-import { ITEM_NAMES } from "../exporters/signal.ts";
+import { itemsText } from "../exporters/signal.ts";
 import { backoffMs } from "../exporters/transport/backoff.ts";
 import type { SendAnswer } from "../exporters/transport/transport.ts";
 import type { Job } from "./lane_job.ts";
@@ -119,7 +119,7 @@ export class LaneSettler {
     const expiredCount = cursor.totals.dropped.expired ?? 0;
     const itemCount = expiredCount - this.#expiredCountTold;
     if (itemCount === 0) return;
-    if (this.#warn("expired", `dropped ${itemCount} ${ITEM_NAMES[signal]} that had waited too long`)) {
+    if (this.#warn("expired", `dropped ${itemsText(itemCount, signal)} that had waited too long`)) {
       this.#expiredCountTold = expiredCount;
     }
   }
@@ -231,7 +231,7 @@ export class LaneSettler {
     if (quarantine === undefined) {
       const itemCount = this.#notes.unsettledItems(record.entry);
       this.reject(record.entry, cause.reason);
-      return log("warning", `${this.#name}: gave up ${itemCount} ${ITEM_NAMES[signal]}: ${why}`);
+      return log("warning", `${this.#name}: gave up ${itemsText(itemCount, signal)}: ${why}`);
     }
     const sent = this.refusals.send(quarantine, [record.entry], cause);
     job.leaving.push(sent.then((kept) => this.#tellOfKept(quarantine, kept, cause.reason, why)));
@@ -241,7 +241,7 @@ export class LaneSettler {
     const [first] = job.entries;
     // A missing signal is told of when the lane is suspended.
     if (reason !== "unsupported") {
-      this.#warn(reason, `gave up ${job.itemCount} ${ITEM_NAMES[this.#setup.signal]}: ${message}`);
+      this.#warn(reason, `gave up ${itemsText(job.itemCount, this.#setup.signal)}: ${message}`);
     }
     if (job.piece !== undefined && first !== undefined && reason !== "unsupported") {
       this.#notes.settlePart(first, { rejected: { [reason]: job.piece.itemCount } });
@@ -330,11 +330,14 @@ export class LaneSettler {
   }
 
   #tellOfKept({ folder }: QuarantineStore, { quarantined, rejected }: Kept, reason: Reason, why: string): void {
-    const items = ITEM_NAMES[this.#setup.signal];
+    const { signal } = this.#setup;
     const where = `kept in ${folder}, see "deno task cli quarantine list"`;
-    if (quarantined > 0) this.#warn(reason, `quarantined ${quarantined} ${items}: ${why}; ${where}`);
+    if (quarantined > 0) this.#warn(reason, `quarantined ${itemsText(quarantined, signal)}: ${why}; ${where}`);
     if (rejected > 0) {
-      this.#warn("quarantine_full", `gave up ${rejected} ${items}, for which the quarantine has no room: ${why}`);
+      this.#warn(
+        "quarantine_full",
+        `gave up ${itemsText(rejected, signal)}, for which the quarantine has no room: ${why}`,
+      );
     }
   }
 

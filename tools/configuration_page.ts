@@ -9,6 +9,7 @@ The server reads its settings from the environment, once, at the start. \`deno t
 - A setting with two names may be set under either. Set under both, the two must agree.
 - A secret may come from a file, by the name with \`_FILE\` behind it. Secrets never appear in logs, health, metrics or
   messages.
+- An unknown \`OTEL_EXPORTER_OTLP_…\` name may be meant for somebody else: it is warned of, and the server starts.
 - Settings that have no effect yet are checked, accepted, and named once at the start.
 - A listener that other machines can reach needs its token, or the word that it needs none.
 - The upstream must not be one of the server's own listeners. What cannot be seen at the start, another name in DNS for
@@ -38,15 +39,17 @@ probes by a container's address needs that address among the names.
 | --- | --- |
 | \`--allow-net\` | to listen, and to reach the upstream |
 | \`--allow-env\` | all of it, so that a misspelt setting is found |
-| \`--allow-read\` | secrets in files, and the worker that decodes large requests |
-| \`--allow-sys=networkInterfaces\` | optional: to know an upstream as itself that is one of this machine's addresses |
+| \`--allow-read\` | secrets in files, the data folder, and the worker that decodes large requests |
+| \`--allow-write\` | the data folder; not needed with \`BREAKWATER_DATA_DIR=off\` |
+| \`--allow-sys=networkInterfaces,uid\` | to know an upstream as itself that is one of this machine's addresses, and whether the data folder is ours |
 
-Nothing is written, and no other program is run.
+Nothing is written outside the data folder, and no other program is run.
 
 ## Signals and exit codes
 
-SIGTERM and SIGINT drain: nothing new is taken, what waits is delivered for at most \`BREAKWATER_DRAIN_TIMEOUT_MS\`, the
-rest is dropped as \`shutdown\`, and the account is printed as equations. A second signal ends the process at once.
+SIGTERM and SIGINT drain: nothing new is taken, what waits is delivered for at most \`BREAKWATER_DRAIN_TIMEOUT_MS\`, and
+the account is printed as equations. The rest stays on the disk for the next start; with \`BREAKWATER_DATA_DIR=off\` it is
+dropped as \`shutdown\`. A second signal ends the process at once.
 
 | code | |
 | --- | --- |

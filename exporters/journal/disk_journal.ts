@@ -142,7 +142,7 @@ export class DiskJournal implements Journal {
     this.#salt = recovered.salt ?? randomSalt();
     this.#discarded = { ...recovered.discarded };
     this.#damage = new DamageLog(disk, damagedCount, (path, bytes) => {
-      say(`${bytes} bytes of ${path} are damaged: what was in them is lost`);
+      say(`${bytes} bytes of ${path} are damaged: what was to be sent of them is dropped as corrupt`);
     });
     this.#writer = new SegmentWriter({
       ...numbers,

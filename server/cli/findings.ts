@@ -9,8 +9,8 @@ import {
 } from "../../exporters/journal/inspection_check.ts";
 import { isKnownHeader } from "../../exporters/journal/known_damage.ts";
 import { fileNameOf, segmentName } from "../../exporters/journal/segments.ts";
-import type { Signal } from "../../exporters/signal.ts";
-import { countText, isoTime, itemsText, sizeText } from "./words.ts";
+import { itemsText, type Signal } from "../../exporters/signal.ts";
+import { countText, isoTime, sizeText } from "./words.ts";
 
 /** Something in a stream that is not as it was written. */
 export interface Finding {

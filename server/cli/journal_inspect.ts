@@ -4,10 +4,10 @@ import type { StreamPoint } from "../../exporters/journal/format.ts";
 import type { OnFull } from "../../exporters/journal/journal.ts";
 import { oldestPoint } from "../../exporters/journal/recovery.ts";
 import { fileNameOf } from "../../exporters/journal/segments.ts";
-import type { Signal } from "../../exporters/signal.ts";
+import { itemsText, type Signal } from "../../exporters/signal.ts";
 import { dataFolder, inspect, lastHolder, signalsIn, streamFolder } from "./folder.ts";
 import { type CliIo, type CommonOptions, EXIT, type ExitCode, print, printJson } from "./io.ts";
-import { countText, durationText, isoTime, itemsText, sizeText, tableText } from "./words.ts";
+import { countText, durationText, isoTime, sizeText, tableText } from "./words.ts";
 
 /** One signal's stream. */
 interface StreamReport {

@@ -1,11 +1,11 @@
 import { DAMAGED_SUFFIX } from "../../exporters/journal/damage.ts";
 import { checkedBytes } from "../../exporters/journal/inspection_check.ts";
 import { type Repair, repairStream } from "../../exporters/journal/repair.ts";
-import type { Signal } from "../../exporters/signal.ts";
+import { itemsText, type Signal } from "../../exporters/signal.ts";
 import { type Finding, findingsOf } from "./findings.ts";
 import { asFailure, dataFolder, inspect, lockFolder, signalsIn, streamFolder } from "./folder.ts";
 import { type CliIo, type CommonOptions, EXIT, type ExitCode, print, printJson, SILENT } from "./io.ts";
-import { countText, itemsText, sizeText } from "./words.ts";
+import { countText, sizeText } from "./words.ts";
 
 /** What `journal repair` is told. */
 export interface RepairCommandOptions extends CommonOptions {
@@ -91,7 +91,7 @@ function repairText(repair: SignalRepair, dryRun: boolean): readonly string[] {
   const would = dryRun ? "would be " : "";
   const lost = lostRecords === 0
     ? "nothing is lost"
-    : `${countText(lostRecords, "record")} with ${itemsText(lostItems, signal)} are lost`;
+    : `${countText(lostRecords, "record")} with ${itemsText(lostItems, signal)} cannot be read`;
   return [
     `${signal}: ${needed ? (dryRun ? "would be repaired" : "repaired") : "nothing to repair"}, ${lost} (${folder})`,
     ...findings.filter(({ kind }) => kind === "lost" || kind === "unreadable").flatMap(({ message, destinations }) => [

@@ -1,11 +1,11 @@
 import { checkedBytes, checkStream, type StreamCheck } from "../../exporters/journal/inspection_check.ts";
-import type { Signal } from "../../exporters/signal.ts";
+import { itemsText, type Signal } from "../../exporters/signal.ts";
 import { type Balance, balanceOf, equationsOf, type SignalBalance } from "../account.ts";
 import { signalBalance } from "./balance.ts";
 import { type Finding, findingsOf } from "./findings.ts";
 import { dataFolder, inspect, signalsIn, streamFolder } from "./folder.ts";
 import { type CliIo, type CommonOptions, EXIT, type ExitCode, print, printJson, SILENT } from "./io.ts";
-import { countText, itemsText, sizeText } from "./words.ts";
+import { countText, sizeText } from "./words.ts";
 
 /** What reading one signal's stream has shown. */
 interface SignalReport {
@@ -82,9 +82,10 @@ function wholeText(data: string, reports: readonly SignalReport[]): string {
     return items > 0 ? [itemsText(items, signal)] : [];
   });
   if (known.length === 0) return `${data} is whole.`;
-  const lost = known.join(", ");
-  return `${data} has nothing wrong that is not known: ${lost} were lost before a repair noted it, and each ` +
-    "destination's account shows what it lost as dropped{corrupt}.";
+  return `${data} has nothing wrong that is not known: ${
+    known.join(", ")
+  } could not be read when a repair noted it. What ` +
+    "a destination had passed cost it nothing; what it lost is in its account as dropped{corrupt}.";
 }
 
 function signalText({ signal, folder, records, items, bytes, segments, findings }: SignalReport): readonly string[] {

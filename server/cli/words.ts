@@ -1,5 +1,3 @@
-import { ITEM_NAMES, type Signal } from "../../exporters/signal.ts";
-
 const BYTE_UNITS = ["bytes", "KiB", "MiB", "GiB", "TiB"] as const;
 
 /** A size as people write it: `1 byte`, `512 bytes`, `1.5 GiB`. */
@@ -12,12 +10,6 @@ export function sizeText(bytes: number): string {
 /** `1 record`, `2 records`. */
 export function countText(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
-}
-
-/** `1 span`, `2 spans`: items by their name in the signal. */
-export function itemsText(count: number, signal: Signal): string {
-  const many = ITEM_NAMES[signal];
-  return countText(count, many.slice(0, -1), many);
 }
 
 /** A moment in ISO 8601; undefined for one that is none. */

@@ -111,7 +111,7 @@ Deno.test("P2-16 what is kept is kept: at the deadline everything is there again
   assert.deepEqual({ dropped, queued, balanced }, { dropped: {}, queued: 4, balanced: true });
   assert.deepEqual(mayHaveArrived, [0, 1], "the next start counts them as redelivered");
   assert.deepEqual(cursor.take(ALL).map(({ sequence }) => sequence), [0, 1, 2]);
-  assert.deepEqual(harbour.log, ["info traces -> a: 4 spans stay on the disk for the next start"]);
+  assert.deepEqual(harbour.log, ["info traces -> a: left on the disk for the next start: 4 spans"]);
 });
 
 // deno-fmt-ignore

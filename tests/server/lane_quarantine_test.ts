@@ -228,8 +228,8 @@ Deno.test("people are told where it is kept and how to look, each reason once a 
   const where = 'kept in /data/quarantine, see "deno task cli quarantine list"';
   assert.deepEqual(harbour.log, [
     `warning traces -> a: quarantined 2 spans: bad data; ${where}`,
-    `warning traces -> a: quarantined 1 spans: it broke; ${where}`,
+    `warning traces -> a: quarantined 1 span: it broke; ${where}`,
     "warning traces -> a: gave up 2 spans, for which the quarantine has no room: bad data",
-    `warning traces -> a: quarantined 1 spans: bad data; ${where}`,
+    `warning traces -> a: quarantined 1 span: bad data; ${where}`,
   ]);
 });

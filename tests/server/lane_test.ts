@@ -285,9 +285,9 @@ Deno.test("what is given up is told in the log: each kind once a minute, with wh
   await harbour.receive([7]);
   assert.deepEqual(harbour.log.filter((line) => !line.includes("circuit")), [
     "warning traces -> a: gave up 2 spans: bad data",
-    "warning traces -> a: gave up 1 spans: too much",
+    "warning traces -> a: gave up 1 span: too much",
     "warning traces -> a: dropped 2 spans that had waited too long",
-    "warning traces -> a: gave up 1 spans: bad data",
+    "warning traces -> a: gave up 1 span: bad data",
   ]);
   assert.deepEqual(harbour.balance("a").rejected, { http_400: 4, too_large: 1 });
 });

@@ -80,7 +80,7 @@ Deno.test("P2-16 what cannot be delivered in time stays on the disk, and the acc
   const { code, stdout, stderr } = await server.ended();
   assert.equal(code, 0, stderr.join("\n"));
   assert.ok(stdout.some((line) => line.includes("dropped 0 + queued 5 (on the disk)")), stdout.join("\n"));
-  assert.ok(stderr.some((line) => line.includes("5 spans stay on the disk")), stderr.join("\n"));
+  assert.ok(stderr.some((line) => line.includes("left on the disk for the next start: 5 spans")), stderr.join("\n"));
 });
 
 Deno.test("P2-16 a second signal ends the process at once, with the code of that signal", async () => {

@@ -248,7 +248,11 @@ Deno.test("where there is no room for a new file the old one is used again, and 
     assert.ok(operations < 100);
     if (!isDone) continue;
     disk.stopAfter(Infinity);
-    assert.deepEqual(await valuesIn(disk.afterPowerLoss(seededRandom(1))), Array(SLOT_COUNT).fill(16), "no older one may ever count");
+    assert.deepEqual(
+      await valuesIn(disk.afterPowerLoss(seededRandom(1))),
+      Array(SLOT_COUNT).fill(16),
+      "no older one may ever count",
+    );
     for (let value = 17; value <= 22; value++) {
       await after.set(value);
       assert.equal((await valuesIn(disk.afterKill()))[0], value);

@@ -8,14 +8,14 @@ Deno.test("repair says what is lost, that each account shows it, and what was ke
   assert.equal((await run(disk, "journal verify")).code, 1);
   const { code, out } = await run(disk, "journal repair");
   assert.equal(code, 0);
-  assert.match(out, /^traces: repaired, 1 record with 2 spans are lost/);
+  assert.match(out, /^traces: repaired, 1 record with 2 spans cannot be read/);
   assert.match(out, /\n {4}a: its account shows the 2 as dropped\{corrupt\}\.\n/);
   assert.match(out, /\n {4}b has passed it: .* nothing is lost for it\.\n/);
   assert.match(out, /\n {2}kept: 000000000001\.segment-185\.damaged\n/);
 
   const verified = await run(disk, "journal verify");
   assert.equal(verified.code, 0, verified.out);
-  assert.match(verified.out, /has nothing wrong that is not known: 2 spans were lost before a repair noted it/);
+  assert.match(verified.out, /has nothing wrong that is not known: 2 spans could not be read when a repair noted it/);
   assert.match(
     verified.out,
     /traces -> a +accepted 78 = .* dropped 2 \(corrupt 2\) \+ queued 76 \(on the disk\) +balanced/,
