@@ -45,7 +45,7 @@ const COMMON_REJECTED: readonly Reason[] = [
   "http_400",
   "http_500",
 ];
-const COMMON_DROPPED: readonly Reason[] = ["queue_full", "expired", "sampled", "no_destination", "shutdown"];
+const COMMON_DROPPED: readonly Reason[] = ["queue_full", "expired", "corrupt", "sampled", "no_destination", "shutdown"];
 
 /** Left out of the drops of the circuit breaker: these were never meant for a backend. */
 const NOT_FOR_A_BACKEND: readonly Reason[] = ["sampled", "no_destination"];

@@ -10,6 +10,7 @@ import { type Sleep, sleep as realSleep } from "../exporters/sleep.ts";
 import type { Receipts } from "./account.ts";
 import { type DecodedRequest, decodeRequest } from "./decode_request.ts";
 import { type DecodeAnswer, DecodeWorker } from "./decode_worker.ts";
+import { FullQueueNotes } from "./full_queue_notes.ts";
 import { type IngestBudget, Reservation } from "./ingest_budget.ts";
 import type { Log } from "./log.ts";
 import { answerNotHttp } from "./not_http.ts";
@@ -124,6 +125,7 @@ export class OtlpHttpReceiver {
   readonly #clock: Clock;
   readonly #sleep: Sleep;
   readonly #deadlines: ReadDeadlines;
+  readonly #fullQueues: FullQueueNotes;
   readonly #worker: DecodeWorker;
   readonly #server: Server;
   #closing = false;
@@ -141,6 +143,7 @@ export class OtlpHttpReceiver {
     this.#clock = clock;
     this.#sleep = sleep;
     this.#deadlines = new ReadDeadlines(this.#limits.bodyReadTimeoutMs, clock, sleep);
+    this.#fullQueues = new FullQueueNotes(options.log ?? (() => {}), clock);
     this.#worker = decodeWorker ?? new DecodeWorker();
     this.#server = this.#createServer();
   }
@@ -281,7 +284,9 @@ export class OtlpHttpReceiver {
     const { itemCount, invalidCount, sampledCount } = decoded;
     const outcome = draining ? "shutdown" : await this.#append(head, decoded);
     receipts.received(signal, itemCount);
-    if (outcome !== "appended") {
+    if (outcome === "appended") this.#fullQueues.taken(signal);
+    else {
+      if (outcome === "queue_full") this.#fullQueues.refused(signal, itemCount);
       receipts.refused(signal, outcome, itemCount);
       return this.#refuse(response, this.#refusals.notKept(encoding, outcome));
     }

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { lookup as dnsLookup } from "node:dns/promises";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { type Disk, nodeDisk } from "../exporters/journal/disk.ts";
-import { SIGNALS } from "../exporters/signal.ts";
+import { itemsText, SIGNALS } from "../exporters/signal.ts";
 import { type Sleep, sleep as timerSleep } from "../exporters/sleep.ts";
 import { VERSION } from "../exporters/version.ts";
 import { Account } from "./account.ts";
@@ -13,6 +13,7 @@ import { Forwarding } from "./forwarding.ts";
 import { type LaneStatus, liveness, readiness, telemetryHealth } from "./health.ts";
 import { IngestBudget } from "./ingest_budget.ts";
 import { Journals } from "./journals.ts";
+import { laneName } from "./lane.ts";
 import type { Log } from "./log.ts";
 import { ServerMetrics } from "./metrics.ts";
 import { addressesOf, type Lookup, targetOf } from "./own_listener.ts";
@@ -120,9 +121,10 @@ async function startOver(journals: Journals, config: Config, parts: StartedParts
   const works = worksOver(journals, config, parts);
   const { account, forwarding, state } = works;
   const { admin, otlp } = await openListeners(works, config, parts);
+  sayWhereTo(config, parts.log);
+  sayWhatWaits(forwarding.statuses(), parts.log);
   forwarding.start();
   state.started = true;
-  sayWhereTo(config, parts.log);
 
   const drain = async (): Promise<FinalAccount> => {
     const endsAtMs = parts.clock.nowMs() + config.drainTimeoutMs;
@@ -291,6 +293,14 @@ function sayWhereTo({ destinations }: Config, log: Log): void {
     const endpoints = destinations.flatMap(({ shownEndpoints }) => shownEndpoints[signal] ?? []);
     if (endpoints.length > 0) log("info", `${signal} are forwarded to ${endpoints.join(" and ")}`);
     else log("warning", `${signal} have no upstream: they are accepted and dropped`);
+  }
+}
+
+/** What a process before this one has left. */
+function sayWhatWaits(lanes: readonly LaneStatus[], log: Log): void {
+  for (const { signal, destination, queued } of lanes) {
+    if (queued.items === 0) continue;
+    log("info", `${laneName(signal, destination)}: ${itemsText(queued.items, signal)} wait from before`);
   }
 }
 

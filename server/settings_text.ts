@@ -17,7 +17,8 @@ export function helpText(): string {
     "<name>_FILE is its path.",
     "",
     ...groups.flatMap((group) => [group, ""]),
-    "Exit codes: 0 after SIGTERM or SIGINT and a drain, 1 when the server failed, 2 when it would not start.",
+    "Exit codes: 0 after SIGTERM or SIGINT and a drain, 1 when the server failed, 2 when it would not start,",
+    "143 and 130 when a second SIGTERM or SIGINT ended the drain.",
   ].join("\n");
 }
 

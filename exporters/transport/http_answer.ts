@@ -103,7 +103,8 @@ function detailOf({ status, location, contentType, body }: HttpAnswer): string {
     const origin = location === null ? null : URL.parse(location)?.origin;
     return origin ? `, a redirect to ${origin}, which is not followed` : ", a redirect, which is not followed";
   }
-  if (contentType.startsWith("text/plain")) return said(new TextDecoder().decode(body.bytes));
+  // Whoever writes a sentence and nothing else often does not say that it is one.
+  if (contentType === "" || contentType.startsWith("text/plain")) return said(new TextDecoder().decode(body.bytes));
   if (contentType.startsWith(JSON_TYPE)) return said(decodeStatus(body.bytes, "json")?.message ?? "");
   if (contentType.startsWith(PROTOBUF_TYPE)) return said(decodeStatus(body.bytes, "protobuf")?.message ?? "");
   return "";

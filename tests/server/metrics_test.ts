@@ -104,7 +104,9 @@ Deno.test("P1-09 the account's series exist at 0 for every signal, destination a
       assert.equal(samples.get(`breakwater_items_delivered_total{${lane}}`), 0);
       assert.equal(samples.get(`breakwater_items_rejected_total{${lane},reason="partial_success"}`), 0);
       assert.equal(samples.get(`breakwater_items_quarantined_total{${lane}}`), 0);
-      assert.equal(samples.get(`breakwater_items_dropped_total{${lane},reason="shutdown"}`), 0);
+      for (const reason of ["shutdown", "corrupt"]) {
+        assert.equal(samples.get(`breakwater_items_dropped_total{${lane},reason="${reason}"}`), 0);
+      }
       assert.equal(samples.get(`breakwater_items_redelivered_total{${lane}}`), 0);
       assert.equal(samples.get(`breakwater_queue_items{${lane}}`), 0);
       assert.equal(samples.get(`breakwater_queue_bytes{${lane}}`), 0);

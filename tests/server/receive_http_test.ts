@@ -178,7 +178,9 @@ Deno.test("R9 what cannot be decoded is 400, and the Status holds a BadRequest t
 });
 
 Deno.test("R9 a full queue is 503 with Retry-After, its items are counted, and there is room again afterwards", async () => {
-  await using receiving = await Receiving.start({ itemsMax: 10, retryAfterMs: 1500 });
+  const lines: string[] = [];
+  const log = (_: string, message: string) => lines.push(message);
+  await using receiving = await Receiving.start({ itemsMax: 10, retryAfterMs: 1500, log });
   for (const [count, status] of [[8, 200], [3, 503], [2, 200]]) {
     const response = await receiving.post("/v1/traces", traces(count));
     assert.equal(response.status, status);
@@ -189,9 +191,14 @@ Deno.test("R9 a full queue is 503 with Retry-After, its items are counted, and t
   assert.deepEqual(receiving.counts("traces"), { received: 13, accepted: 10, refused: { queue_full: 3 } });
   const cursor = receiving.journals.traces.cursor("backend", "reject");
   for (const entry of receiving.take("traces")) cursor.acknowledge(entry, { delivered: entry.itemCount });
+  await receiving.clock.advance(10_000);
   const response = await receiving.post("/v1/traces", traces(10));
   assert.equal(response.status, 200);
   await response.body?.cancel();
+  assert.deepEqual(lines, [
+    "traces: the queue is full: senders are refused, and asked to come again",
+    "traces: the queue has room again: 3 spans were refused",
+  ]);
 });
 
 Deno.test("P2-02 a request larger than the whole queue is 413: trying again would not help", async () => {

@@ -91,6 +91,7 @@ Deno.test("P2-16 SIGTERM in an outage ends at once, whatever time it would have:
   await collector.recover();
   await using server = new ServerProcess(environment(collector.url, folder));
   const { otlp, admin } = await server.ready();
+  assert.ok(await server.logged(/traces -> upstream: 20 spans wait from before/));
   assert.equal(await sendSpans(otlp!, 5), 200);
   const { received, upstream } = await whenDelivered(admin!, 25);
   assert.deepEqual([received.whole, upstream.parts.delivered, collector.items.traces], [25, 25, 25]);

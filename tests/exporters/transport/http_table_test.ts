@@ -168,6 +168,8 @@ Deno.test("An error's own words are told in one line, cut, and without our crede
   assert.ok(text.message.startsWith("collector:4318 answered 400: key *** [31mis unknown xxx"), text.message);
   assert.ok(text.message.length < 600);
 
+  const unnamed = await answerTo({ status: 400, body: new TextEncoder().encode("no such tenant") });
+  assert.equal(unnamed.message, "collector:4318 answered 400: no such tenant");
   const status = field(2, new TextEncoder().encode("bad span"));
   const protobuf = await answerTo({ status: 400, headers: { "content-type": "application/x-protobuf" }, body: status });
   assert.equal(protobuf.message, "collector:4318 answered 400: bad span");
