@@ -10,3 +10,11 @@ export function isId(bytes: Uint8Array, at: number, length: number, lengthWanted
   }
   return false;
 }
+
+const NO_TRACE_ID = "0".repeat(2 * TRACE_ID_BYTES);
+const NO_SPAN_ID = "0".repeat(2 * SPAN_ID_BYTES);
+
+/** Whether hexadecimal digits are the trace or the span id that stands for none. */
+export function isNoId(digits: string): boolean {
+  return digits === NO_TRACE_ID || digits === NO_SPAN_ID;
+}
