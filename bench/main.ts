@@ -8,6 +8,7 @@ import { benchBreaker } from "./breaker_bench.ts";
 import { benchBreakerContention } from "./breaker_contention_bench.ts";
 import { benchBreakerFootprint } from "./breaker_footprint_bench.ts";
 import { benchBreakerWindows } from "./breaker_windows_bench.ts";
+import { benchEncode } from "./encode_bench.ts";
 import { benchEventLoop } from "./event_loop_bench.ts";
 import { benchGateway } from "./gateway_bench.ts";
 import { benchIntake } from "./intake_bench.ts";
@@ -21,6 +22,7 @@ const BENCHES: Readonly<Record<string, () => Promise<boolean>>> = {
   breaker_contention: benchBreakerContention,
   breaker_footprint: benchBreakerFootprint,
   run: benchRun,
+  encode: benchEncode,
   event_loop: benchEventLoop,
   gateway: benchGateway,
   intake: benchIntake,

@@ -1,13 +1,25 @@
 import { SpanKind, SpanStatusCode } from "@opentelemetry/api";
 import { ProtobufTraceSerializer } from "@opentelemetry/otlp-transformer";
 import { resourceFromAttributes } from "@opentelemetry/resources";
-import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from "@opentelemetry/sdk-trace-base";
+import {
+  BasicTracerProvider,
+  InMemorySpanExporter,
+  type ReadableSpan,
+  SimpleSpanProcessor,
+} from "@opentelemetry/sdk-trace-base";
 
 /** Spans of one request: the SDK's batch. */
 export const REQUEST_SPAN_COUNT = 512;
 
-/** A typical request: spans of one service, each with eight attributes and an event. @param hostName Of its resource. */
+/** A typical request: {@linkcode typicalSpans} as the stock serializer sends them. */
 export function requestBody(spanCount = REQUEST_SPAN_COUNT, hostName = "web-3"): Uint8Array<ArrayBuffer> {
+  const body = ProtobufTraceSerializer.serializeRequest(typicalSpans(spanCount, hostName));
+  if (body === undefined) throw new Error("The stock serializer gave no request");
+  return new Uint8Array(body);
+}
+
+/** Spans of one service, each with eight attributes and an event. @param hostName Of their resource. */
+export function typicalSpans(spanCount = REQUEST_SPAN_COUNT, hostName = "web-3"): ReadableSpan[] {
   const exporter = new InMemorySpanExporter();
   const provider = new BasicTracerProvider({
     resource: resourceFromAttributes({ "service.name": "checkout", "service.version": "1.4.2", "host.name": hostName }),
@@ -32,7 +44,5 @@ export function requestBody(spanCount = REQUEST_SPAN_COUNT, hostName = "web-3"):
     span.setStatus({ code: SpanStatusCode.OK });
     span.end();
   }
-  const body = ProtobufTraceSerializer.serializeRequest(exporter.getFinishedSpans());
-  if (body === undefined) throw new Error("The stock serializer gave no request");
-  return new Uint8Array(body);
+  return exporter.getFinishedSpans();
 }
