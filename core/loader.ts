@@ -63,6 +63,28 @@ export interface Core {
   timeWindowCount(base: number, age: number, which: number, nowMs: number): number;
   enterTimeCounts(base: number, age: number, calls: number, failed: number, slow: number, nowMs: number): void;
   tapeNext(base: number): number;
+  readonly RING_ATTACHMENTS_MAX: WebAssembly.Global;
+  ringBytes(itemsMax: number, bytesMax: number, pushBytesMax: number): number;
+  // deno-fmt-ignore
+  ringInit(base: number, itemsMax: number, bytesMax: number, pushBytesMax: number, overflow: number, ordinal: number,
+    position: number): void;
+  isRing(base: number): number;
+  ringSetting(base: number, index: number): number;
+  ringData(base: number): number;
+  ringScratch(base: number, attachment: number): number;
+  ringLend(base: number): number;
+  ringClaim(base: number, owner: number): number;
+  ringDetach(base: number, attachment: number): void;
+  ringReclaim(base: number, owner: number): number;
+  ringPush(base: number, attachment: number, length: number, tag: number): number;
+  ringPushGroup(base: number, attachment: number, items: number, bytes: number): number;
+  ringConsume(base: number): number;
+  // deno-fmt-ignore
+  ringTake(base: number, epoch: number, heldItems: number, heldBytes: number, bytesMax: number, itemsMax: number,
+    first: number): number;
+  ringHeldAt(base: number): number;
+  ringRelease(base: number, epoch: number, items: number, bytes: number): number;
+  ringCounter(base: number, which: number): number;
 }
 
 /** The ABI this loader was written for: the module's own number must be the same. */
@@ -118,6 +140,16 @@ export function makePlaceApart(): Place {
   const memory = makeMemory(BREAKER_BYTES);
   return { core: instanceOn(memory), memory, base: 0 };
 }
+
+/** A memory for one byte ring with such bounds, zeroed. */
+export function makeRingPlace(itemsMax: number, bytesMax: number, pushBytesMax: number): Place {
+  sizing ??= instanceOn(makeMemory(PAGE_BYTES));
+  const memory = makeMemory(sizing.ringBytes(itemsMax, bytesMax, pushBytesMax));
+  return { core: loadCore(memory), memory, base: 0 };
+}
+
+/** Only says how large a ring is. */
+let sizing: Core | undefined;
 
 // The memory that is being filled. When the last of its breakers is collected, so is a memory that is full.
 let room: Omit<Place, "base"> | undefined;

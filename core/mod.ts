@@ -47,6 +47,9 @@
  * });
  * ```
  *
+ * `ByteRing` is a queue that workers share: any of them pushes records, bounded in items and bytes, and one drains them
+ * where they lie.
+ *
  * @module
  */
 
@@ -69,6 +72,20 @@ export {
   type RunOptions,
   type WindowTenth,
 } from "./breaker.ts";
+export {
+  ByteRing,
+  ByteRingConsumer,
+  type ByteRingCounters,
+  type ByteRingHandle,
+  type ByteRingNumbers,
+  type ByteRingOptions,
+  type CheckedRingOptions,
+  type LentByteRingHandle,
+  type Pushed,
+  RingBatch,
+  type RingOverflow,
+  type RingRecord,
+} from "./byte_ring.ts";
 export { type ReplayedTransition, replayTape, type TapeReplay } from "./breaker_replay.ts";
 export { CircuitOpenError, type RefusingCircuit } from "./circuit_open_error.ts";
 export { type Clock, systemClock } from "./clock.ts";

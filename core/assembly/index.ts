@@ -12,3 +12,9 @@ export {
 export { attempts, cooldownLeftMs, lastingFailures, lastingState, level, pauseLeftMs, restore } from "./restore";
 export { countWindowCall, countWindowCalls, enterCountCall, enterTimeCounts, timeWindowCount } from "./window";
 export { tapeNext } from "./tape";
+export { RING_ATTACHMENTS_MAX } from "./byte_ring_layout";
+export {
+  isRing, ringBytes, ringClaim, ringData, ringDetach, ringInit, ringLend, ringPush, ringPushGroup, ringReclaim, ringScratch,
+  ringSetting,
+} from "./byte_ring";
+export { ringConsume, ringCounter, ringHeldAt, ringRelease, ringTake } from "./byte_ring_tail";
