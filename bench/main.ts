@@ -13,6 +13,7 @@ import { benchEventLoop } from "./event_loop_bench.ts";
 import { benchGateway } from "./gateway_bench.ts";
 import { benchIntake } from "./intake_bench.ts";
 import { benchJournal } from "./journal_bench.ts";
+import { benchRing } from "./ring_bench.ts";
 import { benchRun } from "./run_bench.ts";
 
 /** Each prints its answer and says whether its bars are met. */
@@ -21,6 +22,7 @@ const BENCHES: Readonly<Record<string, () => Promise<boolean>>> = {
   breaker_windows: benchBreakerWindows,
   breaker_contention: benchBreakerContention,
   breaker_footprint: benchBreakerFootprint,
+  ring: benchRing,
   run: benchRun,
   encode: benchEncode,
   event_loop: benchEventLoop,

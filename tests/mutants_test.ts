@@ -4,12 +4,14 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { CORE_MUTANTS } from "../tools/core_mutants.ts";
 import { JOURNAL_MUTANTS } from "../tools/journal_mutants.ts";
+import { RING_MUTANTS } from "../tools/ring_mutants.ts";
 import { mutated } from "../tools/mutants.ts";
 
-const MUTANTS = [...CORE_MUTANTS, ...JOURNAL_MUTANTS];
+const MUTANTS = [...CORE_MUTANTS, ...RING_MUTANTS, ...JOURNAL_MUTANTS];
 
 Deno.test("the text of each mutant stands in its file, once", () => {
   assert.ok(CORE_MUTANTS.length >= 50);
+  assert.ok(RING_MUTANTS.length >= 25);
   assert.ok(JOURNAL_MUTANTS.length >= 12);
   for (const mutant of MUTANTS) {
     const source = readFileSync(new URL(`../${mutant.file}`, import.meta.url), "utf8");

@@ -1,6 +1,6 @@
 /**
- * `deno task mutants`: breaks the core and the journal on purpose, in one small way at a time, and sees a test go red for
- * each.
+ * `deno task mutants`: breaks the core, its byte ring and the journal on purpose, in one small way at a time, and sees a
+ * test go red for each.
  *
  * It works in copies of the house, uncommitted changes included, and never in the house itself. A copy takes one mutant, is
  * built, and runs the tests of that room until the first failure. What the tests of the generated module say does not count:
@@ -14,6 +14,7 @@ import { fileURLToPath } from "node:url";
 import { CORE_MUTANTS } from "./core_mutants.ts";
 import { JOURNAL_MUTANTS } from "./journal_mutants.ts";
 import type { Mutant } from "./mutant.ts";
+import { RING_MUTANTS } from "./ring_mutants.ts";
 
 /** What became of a mutant. Only the first two are good. */
 interface Result {
@@ -56,13 +57,19 @@ const CORE: Room = {
   tests: "tests/core",
   // Tests that read the source, count its instructions or follow its every step notice any edit, whatever it does; and
   // what random programs find, a test of its own should say.
-  notCounted: /^core_wasm_test|^synchronisation_test|^exhaustive_test|^interleaving_test|_property_test/,
+  notCounted: /^byte_ring_|^core_wasm_test|^synchronisation_test|^exhaustive_test|^interleaving_test|_property_test/,
   order: [
     /^(breaker|window|slow_call|mode)_test/,
     /^(?!.*_(property|sharing)_test)/,
     /_property_test/,
     /_sharing_test/,
   ],
+};
+
+const RING: Room = {
+  tests: "tests/core",
+  notCounted: /^(?!byte_ring_)|_property_test/,
+  order: [/^byte_ring_test/, /_death_test/, /_sharing_test/],
 };
 
 const JOURNAL: Room = {
@@ -119,8 +126,8 @@ class Copy {
     writeFileSync(file, mutated(source, mutant));
     try {
       const room = roomOf(mutant);
-      if (room === CORE) await this.#build();
-      if (room === CORE && readFileSync(module, "utf8") === harmless) {
+      if (room !== JOURNAL) await this.#build();
+      if (file.includes("/assembly/") && readFileSync(module, "utf8") === harmless) {
         return ["error", "the module is the same with it and without"];
       }
       const races = mutant.races === true;
@@ -187,7 +194,8 @@ class Copy {
 }
 
 function roomOf({ file }: Mutant): Room {
-  return file.startsWith("core/") ? CORE : JOURNAL;
+  if (!file.startsWith("core/")) return JOURNAL;
+  return file.includes("byte_ring") ? RING : CORE;
 }
 
 /** The first test that failed in a report of the kind "tap", as `file: title`. */
@@ -208,7 +216,7 @@ function messageOf(error: unknown): string {
 async function main(args: readonly string[]): Promise<boolean> {
   const words = args.filter((arg) => !arg.startsWith("--"));
   const asJson = args.includes("--json");
-  const chosen = [...CORE_MUTANTS, ...JOURNAL_MUTANTS].filter(({ name }) =>
+  const chosen = [...CORE_MUTANTS, ...RING_MUTANTS, ...JOURNAL_MUTANTS].filter(({ name }) =>
     words.length === 0 || words.some((word) => name.includes(word))
   );
   if (chosen.length === 0) {
