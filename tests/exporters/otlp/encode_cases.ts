@@ -9,6 +9,10 @@ import { type EncodedItem, frameRequest } from "../../../exporters/otlp/frame.ts
 import { type Outcome, Scratch } from "../../../exporters/otlp/scratch.ts";
 import type { ReadableLogRecord, ReadableSpan } from "../../../exporters/sdk_types.ts";
 
+/** Ids that are well formed. */
+export const TRACE_ID = "0af7651916cd43dd8448eb211c80319c";
+export const SPAN_ID = "b7ad6b7169203331";
+
 /** Larger than every item that is made here. */
 export const SCRATCH_BYTES = 1 << 20;
 
@@ -49,8 +53,6 @@ function requestOf<Kind extends Item>(
   })));
 }
 
-const TRACE_ID = "0af7651916cd43dd8448eb211c80319c";
-const SPAN_ID = "b7ad6b7169203331";
 const RESOURCE = { attributes: { "service.name": "harbour" } };
 const SCOPE = { name: "lighthouse" };
 
